@@ -1,0 +1,245 @@
+"""The comparisons that the study declared, each with the interval that fits its sides."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from analysis.load import Tables
+from analysis.scores import Final, Finals, finals
+from analysis.sentences import sentence
+from analysis.statistics import (
+    MeanInterval,
+    clustered_interval,
+    mean_interval,
+    paired_interval,
+    welch_interval,
+)
+
+UNIT = "percentage point"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a contrast, fully resolved."""
+
+    arm: str
+    protocol: str
+    rule: str
+    own: bool
+    """The protocol is the arm's own."""
+
+
+@dataclass(frozen=True)
+class ContrastResult:
+    """A contrast and what came of it; whatever could not be computed is None, with the reason."""
+
+    name: str
+    question: str
+    a: Side
+    b: Side
+    metric: str
+    pairing: str
+    margin: float | None
+    method: str
+    """The interval that was computed; ``none`` without an estimate."""
+    interval: MeanInterval | None
+    """Of a minus b, in percentage points."""
+    per_seed: dict[str, float]
+    """Question-paired difference of each seed (or of the two checkpoints)."""
+    n_a: int
+    """Runs of side a that entered."""
+    n_b: int
+    planned: int
+    """Runs planned on both sides together."""
+    lost: dict[str, str]
+    """Runs that did not enter, with the reason."""
+    population: str
+    """What the estimate speaks about."""
+    reason: str
+    """Why there is no estimate or no interval; empty otherwise."""
+    sentence: str = ""
+    unit: str = UNIT
+
+    @property
+    def missing(self) -> int:
+        """Planned runs of the two sides that did not enter."""
+        return len(self.lost)
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """Short names of the sides: the arm, and whatever is not its default or differs between the sides."""
+        same_arm, other_rule = self.a.arm == self.b.arm, self.a.rule != self.b.rule
+        shown = []
+        for side in (self.a, self.b):
+            parts = [] if side.own and not same_arm else [side.protocol]
+            parts += [side.rule] if other_rule else []
+            shown.append(side.arm + (f" ({', '.join(parts)})" if parts else ""))
+        return shown[0], shown[1]
+
+
+def contrasts(tables: Tables) -> list[ContrastResult]:
+    """Results of all declared contrasts in the order of the study; missing data give a reason."""
+    return [contrast(tables, declared) for declared in tables.study["contrasts"]]
+
+
+def contrast(tables: Tables, declared: dict[str, Any]) -> ContrastResult:
+    """Result of one declared contrast.
+
+    Differences are paired by question within a pair of runs. The interval is over seeds: of the paired seeds
+    where pairing is ``seed``, Welch's where it is ``none``, and of the seeds of the one side that has any
+    where the other is a single run. Where both sides come down to one run each, it is over questions,
+    clustered by image, and speaks about these two checkpoints only.
+    """
+    a, b = _side(tables, declared["a"]), _side(tables, declared["b"])
+    found_a, found_b = _found(tables, a), _found(tables, b)
+    blank = ContrastResult(
+        name=declared["name"],
+        question=declared.get("question") or "",
+        a=a,
+        b=b,
+        metric=declared.get("metric") or "accuracy",
+        pairing=declared.get("pairing") or "none",
+        margin=declared.get("margin"),
+        method="none",
+        interval=None,
+        per_seed={},
+        n_a=0,
+        n_b=0,
+        planned=found_a.planned + found_b.planned,
+        lost=_lost(a, found_a, b, found_b),
+        population="",
+        reason="",
+    )
+    result = _result(blank, found_a, found_b, questions=len(tables.questions))
+    return replace(result, sentence=sentence(result))
+
+
+def _result(blank: ContrastResult, a: Finals, b: Finals, questions: int) -> ContrastResult:
+    if blank.metric != "accuracy":
+        return replace(blank, reason=f"the metric {blank.metric!r} is unknown here; there is accuracy")
+    for side, found in ((blank.a, a), (blank.b, b)):
+        if not found.found:
+            return replace(blank, reason=f"{side.arm} has no finished run under {side.protocol}/{side.rule}")
+    # An arm without randomness is one run of seed None; it stands against every seed of the other side.
+    fixed_a, fixed_b = a.found[0].seed is None, b.found[0].seed is None
+    on = f"these {questions}"
+    if not fixed_a and not fixed_b and blank.pairing == "seed":
+        return _paired(blank, a, b, on)
+    if len(a.found) == 1 and len(b.found) == 1:
+        return _checkpoints(blank, a.found[0], b.found[0], on)
+    if fixed_a or fixed_b:
+        return _against_one(blank, a, b, fixed_a, on)
+    first = [final.accuracy()["overall"] for final in a.found]
+    second = [final.accuracy()["overall"] for final in b.found]
+    interval = welch_interval(first, second)
+    return replace(
+        blank,
+        method="Welch t over unpaired seeds",
+        interval=interval,
+        n_a=len(first),
+        n_b=len(second),
+        population=f"on average over {len(first)} and {len(second)} unpaired seeds, on {on} questions",
+        reason="" if interval.half_width is not None else "a side with one seed shows no spread",
+    )
+
+
+def _paired(blank: ContrastResult, a: Finals, b: Finals, on: str) -> ContrastResult:
+    by_seed_a = {final.seed: final for final in a.found}
+    by_seed_b = {final.seed: final for final in b.found}
+    common = [seed for seed in by_seed_a if seed in by_seed_b]
+    unpaired = {
+        final.run: f"seed {final.seed} is not finished in {other}"
+        for found, partner, other in ((a.found, by_seed_b, blank.b.arm), (b.found, by_seed_a, blank.a.arm))
+        for final in found
+        if final.seed not in partner
+    }
+    blank = replace(blank, lost=blank.lost | unpaired)
+    if not common:
+        return replace(blank, reason="the two sides have no finished seed in common")
+    if len(common) == 1:
+        return _checkpoints(blank, by_seed_a[common[0]], by_seed_b[common[0]], on)
+    pairs = {seed: _difference(by_seed_a[seed], by_seed_b[seed]) for seed in common}
+    return replace(
+        blank,
+        method="t over seed-paired differences",
+        interval=paired_interval(pairs, dict.fromkeys(pairs, 0.0)),
+        per_seed={f"seed={seed}": value for seed, value in pairs.items()},
+        n_a=len(common),
+        n_b=len(common),
+        population=f"on average over {len(common)} seeds paired by seed, on {on} questions",
+    )
+
+
+def _against_one(blank: ContrastResult, a: Finals, b: Finals, fixed_a: bool, on: str) -> ContrastResult:
+    many = b if fixed_a else a
+    fixed, random = (blank.a.arm, blank.b.arm) if fixed_a else (blank.b.arm, blank.a.arm)
+    values = {
+        f"seed={final.seed}": _difference(a.found[0], final) if fixed_a else _difference(final, b.found[0])
+        for final in many.found
+    }
+    return replace(
+        blank,
+        method="t over seeds against one run",
+        interval=mean_interval(list(values.values())),
+        per_seed=values,
+        n_a=len(a.found),
+        n_b=len(b.found),
+        population=f"on average over {len(values)} seeds of {random} against the one {fixed}, on {on} questions",
+    )
+
+
+def _checkpoints(blank: ContrastResult, a: Final, b: Final, on: str) -> ContrastResult:
+    merged = _merge(a, b)
+    differences = 100.0 * (merged["correct_a"].astype(float) - merged["correct_b"].astype(float))
+    interval = clustered_interval(differences.to_numpy(), merged["image"].tolist())
+    return replace(
+        blank,
+        method="t over questions, clustered by image",
+        interval=interval,
+        per_seed={"checkpoints" if a.seed is None and b.seed is None else f"seed={_seed(a, b)}": interval.mean},
+        n_a=1,
+        n_b=1,
+        population=(
+            f"which speaks about these two checkpoints only ({a.run} and {b.run}) and not about"
+            f" other seeds, on questions like {on}"
+        ),
+        reason="" if interval.half_width is not None else "all questions share one image",
+    )
+
+
+def _lost(a: Side, found_a: Finals, b: Side, found_b: Finals) -> dict[str, str]:
+    if a.arm != b.arm:
+        return found_a.lost | found_b.lost
+    # One arm under two protocols or rules: a run can be lost on either side or on both.
+    return {
+        f"{run} under {side.protocol}/{side.rule}": why
+        for side, found in ((a, found_a), (b, found_b))
+        for run, why in found.lost.items()
+    }
+
+
+def _seed(a: Final, b: Final) -> int | None:
+    return a.seed if a.seed is not None else b.seed
+
+
+def _difference(a: Final, b: Final) -> float:
+    """Question-paired difference of two runs in percentage points."""
+    merged = _merge(a, b)
+    return 100.0 * float(merged["correct_a"].sum() - merged["correct_b"].sum()) / len(merged)
+
+
+def _merge(a: Final, b: Final) -> pd.DataFrame:
+    columns = ["question", "image", "correct"]
+    other = b.answers[["question", "correct"]]
+    return a.answers[columns].merge(other, on="question", suffixes=("_a", "_b"), validate="one_to_one")
+
+
+def _side(tables: Tables, declared: dict[str, Any]) -> Side:
+    own = tables.own_protocol(declared["arm"])
+    protocol = declared.get("protocol") or own
+    return Side(declared["arm"], protocol, declared.get("rule") or tables.rules[0], protocol == own)
+
+
+def _found(tables: Tables, side: Side) -> Finals:
+    return finals(tables, side.arm, side.protocol, side.rule)

@@ -1,0 +1,46 @@
+"""Numbers as text, the same in every table and sentence."""
+
+from analysis.scores import ArmRow, Cell
+from analysis.statistics import MeanInterval
+
+NONE = "–"
+"""Stands where there is no number."""
+
+
+def points(value: float) -> str:
+    """``+3.2``; a rounded zero has no sign."""
+    text = f"{value:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text
+
+
+def number(value: float | None, decimals: int = 1) -> str:
+    """``93.1``; a dash for nothing."""
+    return NONE if value is None else f"{value:.{decimals}f}"
+
+
+def mean_text(cell: Cell) -> str:
+    """``93.1 ± 4.2``, or the mean alone where there is no interval."""
+    if cell.interval is None:
+        return NONE
+    if cell.interval.half_width is None:
+        return number(cell.interval.mean)
+    return f"{cell.interval.mean:.1f} ± {cell.interval.half_width:.1f}"
+
+
+def interval_text(interval: MeanInterval | None) -> str:
+    """``-1.0 to +7.4``."""
+    if interval is None or interval.low is None or interval.high is None:
+        return NONE
+    return f"{points(interval.low)} to {points(interval.high)}"
+
+
+def p_text(interval: MeanInterval | None) -> str:
+    """``0.031``, ``< 0.001``."""
+    if interval is None or interval.p is None:
+        return NONE
+    return "< 0.001" if interval.p < 0.001 else f"{interval.p:.3f}"
+
+
+def protocol_label(row: ArmRow) -> str:
+    """The protocol's name, marked where it is the arm's own."""
+    return f"{row.protocol} *" if row.own else row.protocol

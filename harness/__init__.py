@@ -1,0 +1,1 @@
+"""What runs: declares, launches, trains, evaluates and records comparative ablation studies."""

@@ -1,0 +1,1 @@
+"""Evaluation: turns checkpoints into completions under a protocol. Scoring comes later, when collecting."""

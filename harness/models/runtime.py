@@ -1,0 +1,10 @@
+"""Settings of the process that torch runs in."""
+
+import torch
+from transformers.utils import logging
+
+
+def prepare_process() -> None:
+    """One thread (results depend on the number of threads, and several jobs share a machine), no progress bars."""
+    torch.set_num_threads(1)
+    logging.disable_progress_bar()

@@ -1,0 +1,94 @@
+"""Where and with what something was computed; nothing is imported to find its version."""
+
+import os
+import platform
+import socket
+import subprocess
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = (
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "datasets",
+    "accelerate",
+    "tokenizers",
+    "safetensors",
+    "submitit",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pillow",
+    "pydantic",
+)
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of Python and of those of `LIBRARIES` that are installed."""
+    found = {"python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def commit() -> str | None:
+    """Commit of this code, with ``+dirty`` when files differ from it; None outside a repository."""
+    folder = Path(__file__).resolve().parents[2]
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+
+    try:
+        # a site-packages folder inside somebody else's repository says nothing about this code
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != folder:
+            return None
+        head = git("rev-parse", "HEAD")
+        return head + ("+dirty" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+@cache
+def hardware() -> str:
+    """Name of the processor and the number of cores that this process may use."""
+    name = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass
+    return f"{name}, {available_cores()} cores"
+
+
+def available_cores() -> int:
+    """Cores that this process may use: its affinity, and the limit of its control group."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        if quota != "max":
+            cores = min(cores, max(1, int(quota) // int(period)))
+    except (OSError, ValueError):
+        pass
+    return cores
+
+
+def provenance() -> dict[str, Any]:
+    """Host, hardware, commit and versions, as an attempt records them."""
+    return {
+        "host": socket.gethostname(),
+        "hardware": hardware(),
+        "commit": commit(),
+        "versions": versions(),
+    }

@@ -1,0 +1,98 @@
+"""State of every stage and run of a plan, read off the store."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.record.attempts import last_log
+from harness.record.folders import Store
+from harness.record.status import State, Status
+
+if TYPE_CHECKING:
+    from harness.study.expand import Plan
+    from harness.study.stage import Stage
+
+_WORST_FIRST: tuple[State, ...] = ("failed", "blocked", "interrupted", "running", "missing")
+
+
+@dataclass(frozen=True)
+class StageState:
+    """State of one stage."""
+
+    state: State
+    reason: str = ""
+    """Why it is not done; empty when it is."""
+    log: Path | None = None
+    """Log of the latest attempt."""
+    status: Status | None = None
+    """What that attempt wrote last."""
+    shipped: bool = False
+
+
+def stage_state(stage: "Stage", store: Store) -> StageState:
+    """State of a stage by its own folder alone: never ``blocked``."""
+    folder = store.folder(stage.id)
+    own = store.own_folder(stage.id)
+    status, log = own.status(), last_log(own)
+    if own.is_locked():
+        return StageState("running", "a job is at work on it", log, status)
+    if folder.is_done(stage):
+        return StageState("done", "", log, status, folder.shipped)
+    if status is None:
+        return StageState("missing", "never started", log)
+    if status.state == "failed":
+        return StageState("failed", status.reason, log, status)
+    if status.state == "running":
+        return StageState("interrupted", f"attempt {status.attempt} ended without a word (killed?)", log, status)
+    if status.state == "done":
+        reason = "outputs are incomplete or lack a requested checkpoint"
+        return StageState("missing", reason, log, status)
+    return StageState("interrupted", status.reason, log, status)
+
+
+def stage_states(plan: "Plan", store: Store) -> dict[str, StageState]:
+    """State of every stage. One that is not done and whose input failed or is blocked is itself blocked."""
+    states: dict[str, StageState] = {}
+    for stage_id, stage in plan.stages.items():  # inputs come before those that read them
+        found = stage_state(stage, store)
+        if found.state not in ("done", "running"):
+            for needed in stage.inputs.values():
+                if needed in states and states[needed].state in ("failed", "blocked"):
+                    root = needed if states[needed].state == "failed" else states[needed].reason.rpartition(" ")[2]
+                    found = StageState("blocked", f"needs the failed {root}", found.log, found.status)
+                    break
+        states[stage_id] = found
+    return states
+
+
+def run_states(plan: "Plan", states: Mapping[str, StageState]) -> dict[str, tuple[State, str]]:
+    """State and reason of every run: ``done`` when all its stages are, else that of its worst stage."""
+    found: dict[str, tuple[State, str]] = {}
+    for run in plan.runs:
+        own = {stage_id: states[stage_id] for stage_id in run.stages}
+        found[run.id] = ("done", "")
+        for state in _WORST_FIRST:
+            of_that = [stage_id for stage_id, each in own.items() if each.state == state]
+            if of_that:
+                found[run.id] = (state, f"{of_that[0]}: {own[of_that[0]].reason}")
+                break
+    return found
+
+
+def stage_labels(plan: "Plan") -> dict[str, str]:
+    """A short readable name of every stage: its kind and the first run, of how many, that uses it."""
+    users: dict[str, list[str]] = {}
+    for run in plan.runs:
+        ends = {run.start: "", **({run.train: ""} if run.train else {})}
+        ends |= {each.stage: f" {each.protocol} {each.phase}" for each in run.evaluations}
+        for stage_id, suffix in ends.items():
+            users.setdefault(stage_id, []).append(run.id + suffix)
+    labels = {}
+    for stage_id, stage in plan.stages.items():
+        of = users.get(stage_id, [])
+        if stage.kind not in ("sft", "grpo", "evaluate") or not of:
+            labels[stage_id] = stage.kind
+        else:
+            labels[stage_id] = f"{stage.kind} {of[0]}" + (f" (+{len(of) - 1} runs)" if len(of) > 1 else "")
+    return labels

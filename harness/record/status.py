@@ -1,0 +1,48 @@
+"""The status of a stage's latest attempt, as its job last wrote it."""
+
+import math
+import time
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Literal
+
+from harness.record.atomic import read_json, write_json
+
+State = Literal["done", "running", "failed", "blocked", "interrupted", "missing"]
+"""State of a stage or run. ``blocked`` and ``missing`` are never written: they follow from other stages."""
+
+STATES: tuple[State, ...] = ("done", "running", "failed", "blocked", "interrupted", "missing")
+
+
+@dataclass(frozen=True)
+class Status:
+    """Content of ``status.json``; times are seconds since 1970."""
+
+    state: State
+    attempt: int
+    step: int = 0
+    total: int = 0
+    numbers: dict[str, float | None] = field(default_factory=dict)
+    """Latest reported numbers; None for one that is not finite."""
+    reason: str = ""
+    started: float = 0.0
+    updated: float = field(default_factory=time.time)
+
+
+def write_status(path: Path, status: Status, sync: bool = True) -> None:
+    """Replace a status file."""
+    data = asdict(status)
+    data["numbers"] = {
+        name: float(value) if value is not None and math.isfinite(value) else None
+        for name, value in status.numbers.items()
+    }
+    write_json(path, data, sync)
+
+
+def read_status(path: Path) -> Status | None:
+    """The status; None when there is none that can be read."""
+    data = read_json(path)
+    if not isinstance(data, dict) or data.get("state") not in STATES or "attempt" not in data:
+        return None
+    known = {each.name for each in fields(Status)}
+    return Status(**{name: value for name, value in data.items() if name in known})

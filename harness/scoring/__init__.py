@@ -1,0 +1,1 @@
+"""Pure functions on text: answer extraction and scoring rules, rewards, statistics of traces."""

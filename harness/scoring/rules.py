@@ -1,0 +1,85 @@
+"""Scoring rules: from a stored completion to an extracted answer, a parse status and right or wrong.
+
+``lenient``
+    the first ``<answer>`` tag's content, or the whole completion where there is no tag, must name one option.
+``strict``
+    there must be exactly one ``<answer>`` tag, and it must hold one option's letter or text and nothing else.
+
+An option is named by its text or its letter (``B``, ``(B)``); upper and lower case, white space and a final full
+stop don't count.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from harness.data.question import LETTERS
+from harness.study.settings import RuleName
+
+Finish = Literal["stop", "length"]
+Status = Literal["ok", "no_tag", "no_option", "ambiguous", "truncated", "empty"]
+
+_TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a rule read off a completion."""
+
+    extracted: str | None
+    """Text of the option that the completion names; None when it names none."""
+    status: Status
+    """ok; no_tag: no tag and (lenient) no option; no_option: a tag that names none; ambiguous: several tags;
+    truncated: like no_tag, at the token limit; empty: nothing but white space."""
+
+
+def named_option(text: str, choices: Sequence[str]) -> str | None:
+    """The option that a text names and nothing else; None when it names none."""
+    wanted = _normal(text)
+    for choice in choices:
+        if _normal(choice) == wanted:
+            return choice
+    letter = re.fullmatch(r"\(?([a-z])\)?", wanted)
+    if letter and (position := LETTERS.lower().find(letter[1])) in range(len(choices)):
+        return choices[position]
+    return None
+
+
+def _normal(text: str) -> str:
+    return " ".join(text.casefold().split()).removesuffix(".").strip()
+
+
+def lenient(text: str, finish: Finish, choices: Sequence[str]) -> Reading:
+    """The first tag or, without one, the whole completion."""
+    if not text.strip():
+        return Reading(None, "empty")
+    tag = _TAG.search(text)
+    option = named_option(tag[1] if tag else text, choices)
+    if option is not None:
+        return Reading(option, "ok")
+    return Reading(None, "no_option" if tag else _missing(finish))
+
+
+def strict(text: str, finish: Finish, choices: Sequence[str]) -> Reading:
+    """Exactly one tag that holds one option."""
+    if not text.strip():
+        return Reading(None, "empty")
+    tags = _TAG.findall(text)
+    if not tags:
+        return Reading(None, _missing(finish))
+    if len(tags) > 1:
+        return Reading(None, "ambiguous")
+    option = named_option(tags[0], choices)
+    return Reading(option, "no_option" if option is None else "ok")
+
+
+def _missing(finish: Finish) -> Status:
+    return "truncated" if finish == "length" else "no_tag"
+
+
+RULES: dict[RuleName, Callable[[str, Finish, Sequence[str]], Reading]] = {
+    "lenient": lenient,
+    "strict": strict,
+}
+assert set(RULES) == set(get_args(RuleName))

@@ -1,0 +1,74 @@
+"""The ``sft`` and ``instruct`` stages: supervised fine-tuning with trl's SFTTrainer, loss on the reply alone."""
+
+import random
+
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
+
+from harness.data.files import read_sat
+from harness.data.order import row_order
+from harness.data.question import Question
+from harness.data.world_stage import TRAIN_FILE
+from harness.models.processor import load_processor
+from harness.models.prompts import PROMPT_STYLES
+from harness.models.runtime import prepare_process
+from harness.record.context import StageContext
+from harness.study.settings import Lesson, SFTSettings
+from harness.train.checks import check_moved, check_steps, check_trainable, conclude, snapshot
+from harness.train.common import StageCallback, lazy_dataset, load_start, lora_config, trainer_arguments
+
+METRICS = {
+    "loss": "loss",
+    "entropy": "entropy",
+    "mean_token_accuracy": "token_accuracy",
+    "grad_norm": "grad_norm",
+    "learning_rate": "learning_rate",
+}
+"""trl's metric names -> columns of the ``training`` table."""
+
+
+def run(context: StageContext) -> None:
+    """One supervised stage; see `StageContext`. Inputs: ``model``, ``data``."""
+    prepare_process()
+    given = dict(context.settings)
+    seed, tuning = given.pop("seed"), given.pop("tuning")
+    settings = SFTSettings(**given)
+    start, model = load_start(context)
+    processor = load_processor(start)
+    questions = read_sat(context.inputs["data"] / TRAIN_FILE, option_seed=seed)
+    order = row_order(len(questions), settings.steps * settings.batch_size, seed)
+    lessons = random.Random(f"lessons/{seed}").choices(
+        settings.lessons, weights=[lesson.weight for lesson in settings.lessons], k=len(order)
+    )
+    end = processor.tokenizer.eos_token
+    trainer = SFTTrainer(
+        model=model,
+        args=SFTConfig(
+            **trainer_arguments(settings, seed, context.folder),
+            per_device_train_batch_size=settings.batch_size,
+            train_sampling_strategy="sequential",
+            max_length=None,  # a limit cuts completions away without an error
+            completion_only_loss=True,
+        ),
+        train_dataset=lazy_dataset(len(order), lambda i: example(questions[order[i]], lessons[i], end)),
+        processing_class=processor,
+        peft_config=lora_config(tuning),
+    )
+    callback = StageCallback(context, processor, METRICS)
+    trainer.add_callback(callback)
+    assert trainer.model is not None
+    checks = {"trainable": check_trainable(trainer.model, tuning)}
+    before = snapshot(trainer.model)
+    trainer.train()
+    checks["steps"] = check_steps(trainer.state.global_step, settings.steps)
+    checks["moved"] = check_moved(before, trainer.model, tuning)
+    conclude(checks, context.folder)
+
+
+def example(question: Question, lesson: Lesson, end: str) -> dict[str, object]:
+    """A question as trl's prompt/completion example: rendered prompt, reply with end token, image."""
+    return {
+        "images": [question.image()],
+        "prompt": PROMPT_STYLES[lesson.prompt].render(question),
+        "completion": f" {lesson.reply.format(answer=question.answer)} {end}",
+    }

@@ -1,0 +1,209 @@
+"""A fabricated collected study: what the harness would write, from invented but lifelike learning."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+TASKS = ("Count", "Relation", "Depth", "Distance")
+CHOICES = {
+    "Count": ["3", "0", "1", "2"],
+    "Relation": ["left", "right"],
+    "Depth": ["red ball", "blue box"],
+    "Distance": ["red ball", "blue box"],
+}
+STEPS = (0, 50, 100, 150, 200, 250, 300)
+# Final accuracy by seed, and completion length over the steps.
+ARMS: dict[str, dict[str, Any]] = {
+    "base": {"protocol": "base-think", "levels": ("base", "none"), "final": {None: 3.0}, "tokens": 31.0},
+    "base+sft": {
+        "protocol": "instruct-direct",
+        "levels": ("base", "sft"),
+        "final": {0: 92.0, 1: 91.0, 2: 93.0},
+        "curve": (2, 38, 60, 76, 86, 90, 92),
+        "lengths": (24, 4, 3, 3, 3, 3, 3),
+    },
+    "base+grpo": {
+        "protocol": "base-think",
+        "levels": ("base", "grpo"),
+        "final": {0: 93.0, 1: 80.0, 2: 89.0},
+        "curve": (3, 30, 52, 68, 80, 85, 88),
+        "lengths": (31, 22, 15, 12, 14, 16, 18),
+    },
+    "instruct": {"protocol": "instruct-think", "levels": ("instruct", "none"), "final": {None: 80.0}, "tokens": 12.0},
+    "instruct+grpo": {
+        "protocol": "instruct-think",
+        "levels": ("instruct", "grpo"),
+        "final": {0: 88.0, 1: 90.0, 2: 87.0},
+        "curve": (80, 82, 84, 86, 87, 88, 88),
+        "lengths": (12, 11, 11, 12, 12, 13, 13),
+    },
+}
+CONTRASTS: list[dict[str, Any]] = [
+    {"name": "grpo-vs-base", "question": "Does GRPO help?", "a": "base+grpo", "b": "base"},
+    {"name": "grpo-vs-sft", "question": "Is GRPO ahead?", "a": "base+grpo", "b": "base+sft", "pairing": "seed", "margin": 2.0},
+    {"name": "grpo-unpaired", "question": "Unpaired?", "a": "base+grpo", "b": "base+sft"},
+    {"name": "instruct-vs-base", "question": "Two checkpoints?", "a": "instruct", "b": "base"},
+    {"name": "start", "question": "Which start?", "a": "instruct+grpo", "b": "base+grpo", "pairing": "seed"},
+]  # fmt: skip
+
+_RUN = {"study": pa.string(), "run": pa.string(), "arm": pa.string(), "seed": pa.int32()}
+COLUMNS: dict[str, dict[str, pa.DataType]] = {
+    "runs": _RUN
+    | {"factor_start": pa.string(), "factor_training": pa.string(), "state": pa.string(), "reason": pa.string()}
+    | {"start_stage": pa.string(), "train_stage": pa.string(), "protocol": pa.string(), "final_step": pa.int32()}
+    | {"checks": pa.string()},
+    "questions": {"study": pa.string(), "suite": pa.string(), "question": pa.int32(), "task": pa.string()}
+    | {"type": pa.string(), "source": pa.string(), "image": pa.string(), "text": pa.string()}
+    | {"choices": pa.list_(pa.string()), "answer": pa.string(), "answer_letter": pa.string()},
+    "answers": _RUN
+    | {"step": pa.int32(), "phase": pa.string(), "suite": pa.string(), "question": pa.int32(), "task": pa.string()}
+    | {"source": pa.string(), "image": pa.string(), "protocol": pa.string(), "rule": pa.string()}
+    | {"extracted": pa.string(), "status": pa.string(), "correct": pa.bool_()},
+    "completions": _RUN
+    | {"phase": pa.string(), "step": pa.int32(), "protocol": pa.string(), "question": pa.int32()}
+    | {"sample": pa.int32(), "text": pa.string(), "tokens": pa.int32(), "finish": pa.string()}
+    | {"reward": pa.float64(), "reward_accuracy": pa.float64(), "reward_format": pa.float64()},
+    "traces": _RUN
+    | {"phase": pa.string(), "step": pa.int32(), "protocol": pa.string(), "question": pa.int32()}
+    | {"sample": pa.int32(), "well_formed": pa.bool_(), "thinking_words": pa.int32()}
+    | {"reflection_markers": pa.int32(), "distinct_words_share": pa.float64()},
+    "training": _RUN
+    | {"stage": pa.string(), "step": pa.int32(), "loss": pa.float64(), "reward": pa.float64()}
+    | {"reward_std": pa.float64(), "reward_accuracy": pa.float64(), "reward_format": pa.float64()},
+    "stages": {"study": pa.string(), "stage": pa.string(), "kind": pa.string(), "state": pa.string()},
+    "attempts": {"study": pa.string(), "stage": pa.string(), "attempt": pa.int32()},
+}
+
+
+def write(folder: Path, table: str, rows: Iterable[dict[str, Any]], version: int = 1) -> None:
+    """Write one table with the metadata that the collector writes."""
+    schema = pa.schema(COLUMNS[table].items(), metadata={"table": table, "schema_version": str(version)})
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), folder / f"{table}.parquet")
+
+
+def fabricate(
+    folder: Path,
+    seeds: tuple[int, ...] = (0, 1, 2),
+    lost: dict[str, str] | None = None,
+    contrasts: list[dict[str, Any]] | None = None,
+    questions: int = 120,
+) -> None:
+    """Write a whole collected folder. ``lost`` maps runs that failed before their evaluation to the reason."""
+    lost = {} if lost is None else lost
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in COLUMNS}
+    rng = np.random.default_rng(7)
+    rows["questions"] = [_question(i, rng) for i in range(questions)]
+    for arm, spec in ARMS.items():
+        wanted = [None] if None in spec["final"] else list(seeds)
+        for seed in wanted:
+            run = arm if seed is None else f"{arm}/seed={seed}"
+            head = {"study": "fake", "run": run, "arm": arm, "seed": seed}
+            rows["runs"].append(
+                head
+                | dict(zip(("factor_start", "factor_training"), spec["levels"], strict=True))
+                | {"state": "failed" if run in lost else "done", "reason": lost.get(run, ""), "start_stage": "p-1"}
+                | {"protocol": spec["protocol"], "final_step": 300 if "curve" in spec else 0}
+            )
+            if run not in lost:
+                _run(rows, head, spec, np.random.default_rng(_number(run)))
+    rows["stages"] = [{"study": "fake", "stage": "p-1", "kind": "pretrain", "state": "done"}]
+    for name, content in rows.items():
+        write(folder, name, content)
+    study = {
+        "schema_version": 1,
+        "study": "fake",
+        "title": "A fabricated study",
+        "declared": {},
+        "arms": [{"name": arm, "levels": {}, "protocol": spec["protocol"]} for arm, spec in ARMS.items()],
+        "factors": {"start": ["base", "instruct"], "training": ["none", "sft", "grpo"]},
+        "protocols": {name: {} for name in ("base-think", "instruct-direct", "instruct-think")},
+        "rules": ["lenient", "strict"],
+        "seeds": list(seeds),
+        "contrasts": [_resolved(each) for each in (CONTRASTS if contrasts is None else contrasts)],
+        "suite": "micro-cvbench",
+        "completeness": [],
+    }
+    (folder / "study.json").write_text(json.dumps(study))
+
+
+def _number(text: str) -> int:
+    # Python's own hash differs between processes.
+    return sum((i + 1) * byte for i, byte in enumerate(text.encode()))
+
+
+def _resolved(contrast: dict[str, Any]) -> dict[str, Any]:
+    sides = {
+        key: side
+        if isinstance(side := contrast[key], dict)
+        else {"arm": side, "protocol": ARMS[side]["protocol"], "rule": "lenient"}
+        for key in ("a", "b")
+    }
+    return {"metric": "accuracy", "pairing": "none", "margin": None} | contrast | sides
+
+
+def _question(i: int, rng: np.random.Generator) -> dict[str, Any]:
+    task = TASKS[i % 4]
+    choices = CHOICES[task]
+    place = int(rng.integers(len(choices)))
+    return {
+        "study": "fake", "suite": "micro-cvbench", "question": i, "task": task, "type": "2D", "source": "micro",
+        "image": f"{i // 2}.png", "text": f"question {i}", "choices": choices, "answer": choices[place],
+        "answer_letter": f"({'ABCD'[place]})",
+    }  # fmt: skip
+
+
+def _run(rows: dict[str, list], head: dict[str, Any], spec: dict[str, Any], rng: np.random.Generator) -> None:
+    final = spec["final"].get(head["seed"], 85.0)
+    last = STEPS[-1] if "curve" in spec else 0
+    others = ("instruct-direct", "instruct-think") if head["arm"] == "base" else ()
+    lengths = spec.get("lengths", (spec.get("tokens"),))
+    _evaluation(rows, head, "final", last, spec["protocol"], final, lengths[-1], rng)
+    for protocol in others:
+        _evaluation(rows, head, "final", last, protocol, 2.0, 27.0, rng)
+    if "curve" not in spec:
+        return
+    for step, accuracy, length in zip(STEPS, spec["curve"], spec["lengths"], strict=True):
+        shift = (final - spec["curve"][-1]) * step / STEPS[-1]
+        _evaluation(rows, head, "curve", step, spec["protocol"], accuracy + shift, length, rng)
+    for step in range(1, STEPS[-1] + 1):
+        grpo = spec["levels"][1] == "grpo"
+        accuracy = min(1.0, 0.1 + 0.8 * step / 300 + rng.normal(0, 0.05)) if grpo else None
+        well_formed = min(1.0, 0.2 + step / 60) if grpo else None
+        total = accuracy + well_formed if accuracy is not None and well_formed is not None else None
+        rows["training"].append(
+            head | {"stage": f"t-{head['run']}", "step": step, "loss": 1.0 / step, "reward": total}
+            | {"reward_std": 0.1, "reward_accuracy": accuracy, "reward_format": well_formed}
+        )  # fmt: skip
+
+
+def _evaluation(
+    rows: dict[str, list],
+    head: dict[str, Any],
+    phase: str,
+    step: int,
+    protocol: str,
+    accuracy: float,
+    length: float,
+    rng: np.random.Generator,
+) -> None:
+    chosen = rows["questions"] if phase == "final" else rows["questions"][: len(rows["questions"]) // 2]
+    for question in chosen:
+        same = {key: question[key] for key in ("suite", "question", "task", "source", "image")}
+        easier = 4.0 if question["task"] == "Relation" else -4.0 if question["task"] == "Depth" else 0.0
+        correct = bool(rng.random() * 100 < accuracy + easier)
+        tokens = max(1, int(rng.normal(length, 1.5)))
+        place = {"phase": phase, "step": step, "protocol": protocol}
+        for rule in ("lenient", "strict"):
+            right = correct and (rule == "lenient" or rng.random() < 0.95)
+            status = "ok" if right or accuracy > 20 else "no_option"
+            rows["answers"].append(
+                head | same | place | {"rule": rule, "correct": right, "status": status, "extracted": None}
+            )
+        rows["completions"].append(
+            head | place | {"question": question["question"], "sample": 0, "text": "x", "tokens": tokens, "finish": "stop"}
+        )  # fmt: skip

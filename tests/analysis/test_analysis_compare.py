@@ -1,0 +1,166 @@
+"""The whole way from a collected folder to its page, and what must not change it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import fabricated_study
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from matplotlib.colors import to_rgb
+from rich.console import Console
+
+from analysis import Comparison, arm_table, compare, contrasts, load, render, run_scores
+from analysis.figure_data import curves
+from analysis.figures import draw_arms, draw_curves, looks
+from analysis.tables import Table, arms
+
+
+@pytest.fixture(scope="module")
+def compared(collected: Path, tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    return compare(collected, tmp_path_factory.mktemp("compared"))
+
+
+def shuffled(folder: Path, out: Path, seed: int) -> Path:
+    rng = np.random.default_rng(seed)
+    out.mkdir(exist_ok=True)
+    (out / "study.json").write_bytes((folder / "study.json").read_bytes())
+    for path in sorted(folder.glob("*.parquet")):
+        table = pq.read_table(path)
+        pq.write_table(table.take(rng.permutation(len(table))), out / path.name)
+    return out
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_everything_is_written(compared: Comparison) -> None:
+    out = compared.page.parent
+    tables = {
+        f"tables/{n}.{s}" for n in ("arms", "contrasts", "protocols", "seeds", "completeness") for s in ("md", "csv")
+    }
+    figures = {f"figures/{n}.{s}" for n in ("arms", "curves", "rewards") for s in ("png", "svg", "csv")}
+    assert set(files(out)) == tables | figures | {"comparison.md", "estimates.parquet"}
+    assert {str(path.relative_to(out)) for path in compared.paths} == set(files(out))
+
+
+def test_row_order_changes_no_byte_and_neither_does_a_second_call(
+    collected: Path, compared: Comparison, tmp_path: Path
+) -> None:
+    again = compare(shuffled(collected, tmp_path / "shuffled", 5), tmp_path / "out")
+    assert files(again.page.parent) == files(compared.page.parent)
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32 - 1))
+def test_row_order_changes_no_number(collected: Path, tmp_path: Path, seed: int) -> None:
+    plain, other = load(collected), load(shuffled(collected, tmp_path / "shuffled", seed))
+    assert arm_table(other) == arm_table(plain)
+    assert contrasts(other) == contrasts(plain)
+    pd.testing.assert_frame_equal(run_scores(other), run_scores(plain))
+    pd.testing.assert_frame_equal(curves(other), curves(plain))
+
+
+def test_the_page_shows_tables_figures_and_what_is_missing(compared: Comparison) -> None:
+    page = compared.page.read_text()
+    for name in ("arms", "curves", "rewards"):
+        assert f"](figures/{name}.png)" in page
+    for result in compared.contrasts:
+        assert result.sentence in page
+    assert "Missing: base+grpo/seed=2 (failed: out of memory)." in page
+    assert "Chance: 43.8 % overall" in page
+    assert "| 2/3 |" in page
+
+
+def test_the_numbers_of_the_table_are_those_of_the_csv_and_of_the_estimates(compared: Comparison) -> None:
+    sheet = pd.read_csv(compared.page.parent / "tables" / "arms.csv").set_index(["arm", "protocol"])
+    estimates = pq.read_table(compared.estimates).to_pandas()
+    row = next(row for row in compared.arms.rows if row.arm == "base+sft")
+    interval = row.cells["Depth"].interval
+    assert interval is not None
+    found = sheet.loc[("base+sft", "instruct-direct")]
+    assert (found["Depth_mean"], found["Depth_low"]) == (pytest.approx(interval.mean), pytest.approx(interval.low))
+    chosen = estimates[
+        (estimates["table"] == "arms") & (estimates["row"] == "base+sft | instruct-direct | lenient")
+    ].set_index("column")
+    assert chosen.loc["Depth", "high"] == pytest.approx(interval.high)
+    assert chosen.loc["Depth", ["n", "unit"]].tolist() == [3, "percent"]
+    assert not estimates.duplicated(["table", "row", "column"]).any()
+    text = (compared.page.parent / "tables" / "arms.md").read_text()
+    assert f"{interval.mean:.1f} ± {interval.half_width:.1f}" in text
+
+
+def test_curve_frame_has_every_seed_and_their_mean(collected: Path) -> None:
+    frame = curves(load(collected))
+    grpo = frame[frame["arm"] == "base+grpo"]
+    assert sorted(set(grpo["series"])) == ["mean", "seed=0", "seed=1"]
+    assert sorted(set(grpo["step"])) == list(fabricated_study.STEPS)
+    at_100 = grpo[grpo["step"] == 100].set_index("series")
+    assert at_100.loc["mean", "accuracy"] == pytest.approx(at_100.loc[["seed=0", "seed=1"], "accuracy"].mean())
+    assert at_100.loc["mean", "seeds"] == 2
+    assert at_100.loc["mean", "tokens"] == pytest.approx(15, abs=1)
+    assert set(frame["questions"]) == {60}
+
+
+def test_an_arm_looks_the_same_in_every_figure_and_unlike_the_others(collected: Path, compared: Comparison) -> None:
+    tables = compared.tables
+    shown = looks(tables.arms)
+    assert len({(look.marker, look.line, look.color) for look in shown.values()}) == len(shown)
+    left, right = draw_curves(tables, curves(tables), None).axes
+    for axes in (left, right):
+        drawn = {to_rgb(line.get_color()) for line in axes.lines}
+        assert drawn == {to_rgb(shown[arm].color) for arm in ("base+sft", "base+grpo", "instruct+grpo")}
+
+
+def test_no_text_of_a_figure_overlaps_another(compared: Comparison) -> None:
+    from analysis import figure_data
+
+    figure = draw_arms(compared.tables, compared.arms, figure_data.arms(compared.arms))
+    figure.canvas.draw()
+    texts = [t for axes in figure.axes for t in [*axes.get_xticklabels(), axes.title, axes._left_title]]  # type: ignore[attr-defined]
+    boxes = [t.get_window_extent() for t in [*texts, *figure.axes[0].get_yticklabels()] if t.get_text()]
+    boxes += [t.get_window_extent() for t in figure.legends[0].get_texts()]
+    overlaps = [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.overlaps(b)]
+    assert len(boxes) > 20
+    assert not overlaps
+
+
+def test_a_study_of_one_seed_compares(fabricate: Callable[..., Path]) -> None:
+    compared = compare(fabricate(seeds=(0,)))
+    assert (compared.page.parent / "figures" / "curves.png").exists()
+    assert "±" not in "".join(line for line in compared.page.read_text().splitlines() if line.startswith("| base"))
+
+
+def test_a_study_without_results_compares_and_clears_old_figures(fabricate: Callable[..., Path]) -> None:
+    folder = fabricate()
+    (folder / "figures").mkdir()
+    (folder / "figures" / "curves.png").write_bytes(b"of an earlier collection")
+    for name in ("answers", "completions", "training", "questions"):
+        fabricated_study.write(folder, name, [])
+    compared = compare(folder)
+    assert not list((folder / "figures").iterdir())
+    assert "No curve was collected" in compared.page.read_text()
+    assert all(result.reason for result in compared.contrasts)
+
+
+def test_the_terminal_shows_means_counts_and_sentences(compared: Comparison) -> None:
+    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(render(compared))
+    text = console.export_text()
+    row = next(row for row in compared.arms.rows if row.arm == "base+grpo")
+    interval = row.cells["overall"].interval
+    assert interval is not None
+    assert f"{interval.mean:.1f} ± {interval.half_width:.1f}" in text
+    assert "2/3" in text
+    assert "chance" in text
+    assert "Is GRPO ahead?" in text
+
+
+def test_a_bar_in_a_name_does_not_break_the_markdown(compared: Comparison) -> None:
+    table = arms(compared.tables, compared.arms)
+    odd = Table("x", "X", ("a",), (("one|two",),), ("note",), table.frame)
+    assert "one\\|two" in odd.markdown()

@@ -1,0 +1,141 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fabricated_study
+import pyarrow.parquet as pq
+import pytest
+from scipy import stats
+
+from analysis import contrasts, load
+
+
+def by_name(folder: Path) -> dict[str, Any]:
+    return {result.name: result for result in contrasts(load(folder))}
+
+
+def accuracies(folder: Path, arm: str) -> dict[int | None, float]:
+    frame = pq.read_table(folder / "answers.parquet").to_pandas()
+    chosen = frame[(frame["arm"] == arm) & (frame["phase"] == "final") & (frame["rule"] == "lenient")]
+    chosen = chosen[chosen["protocol"] == fabricated_study.ARMS[arm]["protocol"]]
+    means = 100 * chosen.groupby("seed", dropna=False)["correct"].mean()
+    return {None if seed != seed else int(seed): float(mean) for seed, mean in means.items()}
+
+
+def test_seed_paired_contrast_is_the_paired_t_of_the_seeds(fabricate: Callable[..., Path]) -> None:
+    folder = fabricate()
+    result = by_name(folder)["grpo-vs-sft"]
+    a, b = accuracies(folder, "base+grpo"), accuracies(folder, "base+sft")
+    expected = stats.ttest_rel([a[0], a[1], a[2]], [b[0], b[1], b[2]])
+    interval = expected.confidence_interval()
+    assert result.method == "t over seed-paired differences"
+    assert result.per_seed == {f"seed={s}": pytest.approx(a[s] - b[s]) for s in range(3)}
+    assert (result.interval.low, result.interval.high) == (pytest.approx(interval.low), pytest.approx(interval.high))
+    assert (result.n_a, result.n_b, result.interval.df, result.missing) == (3, 3, 2, 0)
+    assert result.interval.p == pytest.approx(expected.pvalue)
+
+
+def test_lost_seeds_are_named_and_counted(collected: Path) -> None:
+    result = by_name(collected)["grpo-vs-sft"]
+    assert list(result.per_seed) == ["seed=0", "seed=1"]
+    assert result.lost == {
+        "base+grpo/seed=2": "failed: out of memory",
+        "base+sft/seed=2": "seed 2 is not finished in base+grpo",
+    }
+    assert (result.missing, result.planned) == (2, 6)
+    assert "base+grpo/seed=2 (failed: out of memory)" in result.sentence
+
+
+def test_unpaired_contrast_is_welch(collected: Path) -> None:
+    result = by_name(collected)["grpo-unpaired"]
+    a, b = accuracies(collected, "base+grpo"), accuracies(collected, "base+sft")
+    expected = stats.ttest_ind(list(a.values()), list(b.values()), equal_var=False)
+    assert (result.n_a, result.n_b) == (2, 3)
+    assert result.interval.df == pytest.approx(expected.df)
+    assert result.interval.p == pytest.approx(expected.pvalue)
+
+
+def test_a_single_run_stands_against_every_seed(collected: Path) -> None:
+    result = by_name(collected)["grpo-vs-base"]
+    base = accuracies(collected, "base")[None]
+    values = [value - base for value in accuracies(collected, "base+grpo").values()]
+    assert result.method == "t over seeds against one run"
+    assert result.interval.mean == pytest.approx(sum(values) / 2)
+    assert result.interval.df == 1
+
+
+def test_the_sign_follows_the_sides_when_the_single_run_is_first(fabricate: Callable[..., Path]) -> None:
+    folder = fabricate(contrasts=[{"name": "turned", "question": "", "a": "base", "b": "base+grpo"}])
+    result = by_name(folder)["turned"]
+    assert result.interval.mean < -70
+    assert "base scores" in result.sentence
+    assert "lower than base+grpo" in result.sentence
+
+
+def test_two_single_runs_are_paired_by_question_and_say_so(collected: Path) -> None:
+    result = by_name(collected)["instruct-vs-base"]
+    assert result.method == "t over questions, clustered by image"
+    assert (result.interval.n, result.interval.clusters, result.interval.df) == (120, 60, 59)
+    assert "these two checkpoints only" in result.sentence
+
+
+def test_one_seed_gives_the_two_checkpoints(fabricate: Callable[..., Path]) -> None:
+    results = by_name(fabricate(seeds=(1,)))
+    assert all(result.method == "t over questions, clustered by image" for result in results.values())
+    assert all("these two checkpoints only" in result.sentence for result in results.values())
+
+
+def test_one_seed_against_several_unpaired_has_no_interval(fabricate: Callable[..., Path]) -> None:
+    lost = {f"base+grpo/seed={seed}": "killed" for seed in (0, 1)}
+    result = by_name(fabricate(lost=lost))["grpo-unpaired"]
+    assert result.interval.half_width is None
+    assert result.reason == "a side with one seed shows no spread"
+    assert "there is no interval, because a side with one seed" in result.sentence
+
+
+def test_missing_arms_and_seeds_give_a_reason(fabricate: Callable[..., Path]) -> None:
+    lost = {f"base+grpo/seed={seed}": "killed" for seed in range(3)}
+    result = by_name(fabricate("none", lost=lost))["grpo-vs-sft"]
+    assert (result.interval, result.missing) == (None, 3)
+    assert result.reason == "base+grpo has no finished run under base-think/lenient"
+    assert "no result, because base+grpo has no finished run" in result.sentence
+    lost = {"base+grpo/seed=0": "killed", "base+sft/seed=1": "killed", "base+sft/seed=2": "killed"}
+    result = by_name(fabricate("crossed", lost=lost))["grpo-vs-sft"]
+    assert result.reason == "the two sides have no finished seed in common"
+    assert result.missing == 6
+
+
+def test_sides_may_name_protocol_and_rule(fabricate: Callable[..., Path]) -> None:
+    contrast = {
+        "name": "format",
+        "question": "Is it the format?",
+        "a": {"arm": "base+sft", "protocol": "instruct-direct", "rule": "lenient"},
+        "b": {"arm": "base+sft", "protocol": "instruct-direct", "rule": "strict"},
+        "pairing": "seed",
+    }
+    result = by_name(fabricate(contrasts=[contrast]))["format"]
+    assert result.labels == ("base+sft (instruct-direct, lenient)", "base+sft (instruct-direct, strict)")
+    assert 0 < result.interval.mean < 10
+    contrast["b"] = {"arm": "base+sft", "protocol": "base-think", "rule": "lenient"}
+    result = by_name(fabricate("other", contrasts=[contrast]))["format"]
+    assert result.interval is None
+    assert "no finished run under base-think/lenient" in result.reason
+
+
+def test_an_unknown_metric_gives_a_reason(fabricate: Callable[..., Path]) -> None:
+    declared = {"name": "m", "question": "", "a": "base+grpo", "b": "base", "metric": "beauty"}
+    result = by_name(fabricate(contrasts=[declared]))["m"]
+    assert result.interval is None
+    assert "'beauty' is unknown" in result.reason
+
+
+@pytest.mark.parametrize("margin", [60.0, 1.0, 0.001])
+def test_the_margin_is_judged_by_the_whole_interval(fabricate: Callable[..., Path], margin: float) -> None:
+    declared = {"name": "m", "question": "", "a": "base+grpo", "b": "base+sft", "pairing": "seed", "margin": margin}
+    result = by_name(fabricate(contrasts=[declared]))["m"]
+    low, high = result.interval.low, result.interval.high
+    assert low < 0 < high < 60
+    assert ("equivalent by the declared standard" in result.sentence) == (margin == 60.0)
+    assert ("stays open" in result.sentence) == (margin < 60.0)
+    assert "compatible with anything from base+sft ahead by" in result.sentence
+    assert "significant" not in result.sentence

@@ -1,0 +1,67 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import fabricated_study
+import pyarrow.parquet as pq
+import pytest
+
+from analysis import CollectedError, load
+
+
+def test_load_gives_every_table_with_integer_seeds(collected: Path) -> None:
+    tables = load(collected)
+    assert tables.arms == ["base", "base+sft", "base+grpo", "instruct", "instruct+grpo"]
+    assert tables.tasks == ["Count", "Relation", "Depth", "Distance"]
+    assert str(tables.runs["seed"].dtype) == "Int64"
+    assert tables.runs["seed"].isna().sum() == 2
+    assert len(tables.runs) == 11
+
+
+@pytest.mark.parametrize("name", ["study.json", "answers.parquet", "attempts.parquet"])
+def test_a_missing_file_is_named_with_the_mend(fabricate: Callable[..., Path], name: str) -> None:
+    folder = fabricate()
+    (folder / name).unlink()
+    with pytest.raises(CollectedError, match=rf"{name}: no such file.*ablate collect"):
+        load(folder)
+
+
+def test_another_schema_version_is_refused(fabricate: Callable[..., Path]) -> None:
+    folder = fabricate()
+    fabricated_study.write(folder, "traces", [], version=2)
+    with pytest.raises(CollectedError, match=r"traces\.parquet: schema version 2, but this code reads version 1"):
+        load(folder)
+    study = json.loads((folder / "study.json").read_text())
+    (folder / "study.json").write_text(json.dumps(study | {"schema_version": 3}))
+    with pytest.raises(CollectedError, match=r"study\.json: schema version 3"):
+        load(folder)
+
+
+def test_a_broken_file_is_named(fabricate: Callable[..., Path]) -> None:
+    folder = fabricate()
+    (folder / "runs.parquet").write_bytes(b"half a fi")
+    with pytest.raises(CollectedError, match=r"runs\.parquet: cannot be read"):
+        load(folder)
+
+
+def test_a_row_that_stands_twice_is_refused(fabricate: Callable[..., Path]) -> None:
+    folder = fabricate()
+    rows = pq.read_table(folder / "answers.parquet").to_pylist()
+    fabricated_study.write(folder, "answers", [*rows, rows[5]])
+    with pytest.raises(CollectedError, match=r"answers\.parquet: the row .* twice"):
+        load(folder)
+
+
+def test_an_arm_that_the_study_does_not_declare_is_refused(fabricate: Callable[..., Path]) -> None:
+    folder = fabricate()
+    rows = pq.read_table(folder / "runs.parquet").to_pylist()
+    fabricated_study.write(folder, "runs", [*rows, rows[0] | {"arm": "stranger", "run": "stranger"}])
+    with pytest.raises(CollectedError, match=r"unknown arm 'stranger'; study\.json declares base, "):
+        load(folder)
+
+
+def test_a_contrast_of_an_unknown_arm_is_refused(fabricate: Callable[..., Path]) -> None:
+    side = {"arm": "bas", "protocol": "base-think", "rule": "lenient"}
+    folder = fabricate(contrasts=[{"name": "typo", "question": "", "a": side, "b": "base"}])
+    with pytest.raises(CollectedError, match=r"contrast 'typo', side a: no arm 'bas'; there are base, "):
+        load(folder)
