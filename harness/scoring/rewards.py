@@ -20,15 +20,20 @@ class Rollout:
     answer: str
 
 
-_WELL_FORMED = re.compile(r"<think>.*?</think>\s*<answer>.*?</answer>", re.DOTALL)
+_OPENING, _CLOSING = "<think>", "</answer>"
+_TURN = re.compile(r"</think>\s*<answer>")
 
 
 def well_formed(text: str, prefill: str) -> bool:
     """Whether the reply, prefill included, is ``<think> ... </think> <answer> ... </answer>`` and nothing else.
 
-    The pattern of the paper's released format reward.
+    The paper's released format reward: the whole reply, white space at its ends too, matches
+    ``<think>.*?</think>\\s*<answer>.*?</answer>``. Looked for piece by piece, in linear time on any text.
     """
-    return _WELL_FORMED.fullmatch((prefill + text).strip()) is not None
+    reply = prefill + text
+    if not (reply.startswith(_OPENING) and reply.endswith(_CLOSING)):
+        return False
+    return _TURN.search(reply, len(_OPENING), len(reply) - len(_CLOSING)) is not None
 
 
 def accuracy(rollouts: Sequence[Rollout]) -> list[float]:

@@ -20,7 +20,7 @@ from harness.study.settings import RuleName
 Finish = Literal["stop", "length"]
 Status = Literal["ok", "no_tag", "no_option", "ambiguous", "truncated", "empty"]
 
-_TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+_OPENING, _CLOSING = "<answer>", "</answer>"
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,19 @@ def named_option(text: str, choices: Sequence[str]) -> str | None:
     return None
 
 
+def answer_tags(text: str) -> list[str]:
+    """Contents of the closed ``<answer>`` tags, each from its opening to the next closing.
+
+    Like ``re.findall("<answer>(.*?)</answer>")``, but in linear time on many unclosed tags.
+    """
+    found = []
+    start = text.find(_OPENING)
+    while start >= 0 and (end := text.find(_CLOSING, start)) >= 0:
+        found.append(text[start + len(_OPENING) : end])
+        start = text.find(_OPENING, end)
+    return found
+
+
 def _normal(text: str) -> str:
     return " ".join(text.casefold().split()).removesuffix(".").strip()
 
@@ -54,18 +67,18 @@ def lenient(text: str, finish: Finish, choices: Sequence[str]) -> Reading:
     """The first tag or, without one, the whole completion."""
     if not text.strip():
         return Reading(None, "empty")
-    tag = _TAG.search(text)
-    option = named_option(tag[1] if tag else text, choices)
+    tags = answer_tags(text)
+    option = named_option(tags[0] if tags else text, choices)
     if option is not None:
         return Reading(option, "ok")
-    return Reading(None, "no_option" if tag else _missing(finish))
+    return Reading(None, "no_option" if tags else _missing(finish))
 
 
 def strict(text: str, finish: Finish, choices: Sequence[str]) -> Reading:
     """Exactly one tag that holds one option."""
     if not text.strip():
         return Reading(None, "empty")
-    tags = _TAG.findall(text)
+    tags = answer_tags(text)
     if not tags:
         return Reading(None, _missing(finish))
     if len(tags) > 1:

@@ -1,6 +1,7 @@
 """What SFT and GRPO share: trainer arguments, tuning, and the callback that reports, records and saves."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def trainer_arguments(settings: OptimizerSettings, seed: int, folder: Path) -> d
         data_seed=seed,
         use_cpu=on_cpu,
         bf16=False,
-        activation_checkpointing=False,
+        gradient_checkpointing=False,
         logging_steps=1,
         save_strategy="no",
         report_to="none",
@@ -72,17 +73,28 @@ def lora_config(tuning: dict[str, Any]) -> LoraConfig | None:
     )
 
 
-def lazy_dataset(length: int, row: Any) -> Dataset:
-    """A data set whose ``i``-th row is ``row(i)`` (a dict), made when it is read.
+class _LazyRows:
+    """The transform behind `lazy_dataset`."""
+
+    def __init__(self, row: Callable[[int], dict[str, Any]]):
+        self.row = row
+
+    def __call__(self, batch: dict[str, list[int]]) -> dict[str, list[Any]]:
+        made = [self.row(position) for position in batch["position"]]
+        return {name: [each[name] for each in made] for name in made[0]}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # ``datasets`` pickles a transform to make up a cache key that nothing here uses; without this it would
+        # pickle the whole training file.
+        return {}
+
+
+def lazy_dataset(length: int, row: Callable[[int], dict[str, Any]]) -> Dataset:
+    """A data set whose ``i``-th row is ``row(i)``, made when it is read.
 
     Images are decoded only then, so that a large training file never lies decoded in memory.
     """
-
-    def rows(batch: dict[str, list[int]]) -> dict[str, list[Any]]:
-        made = [row(position) for position in batch["position"]]
-        return {name: [each[name] for each in made] for name in made[0]}
-
-    return Dataset.from_dict({"position": list(range(length))}).with_transform(rows)
+    return Dataset.from_dict({"position": list(range(length))}).with_transform(_LazyRows(row))
 
 
 class StageCallback(TrainerCallback):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from transformers import PrinterCallback
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
@@ -74,6 +75,7 @@ def run(context: StageContext) -> None:
         peft_config=lora_config(tuning),
     )
     names = METRICS | {f"rewards/{name}/mean": f"reward_{name}" for name in settings.rewards}
+    trainer.remove_callback(PrinterCallback)
     trainer.add_callback(StageCallback(context, processor, names))
     assert trainer.model is not None
     checks = {"trainable": check_trainable(trainer.model, tuning)}

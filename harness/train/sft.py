@@ -2,6 +2,7 @@
 
 import random
 
+from transformers import PrinterCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
@@ -54,8 +55,8 @@ def run(context: StageContext) -> None:
         processing_class=processor,
         peft_config=lora_config(tuning),
     )
-    callback = StageCallback(context, processor, METRICS)
-    trainer.add_callback(callback)
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(StageCallback(context, processor, METRICS))
     assert trainer.model is not None
     checks = {"trainable": check_trainable(trainer.model, tuning)}
     before = snapshot(trainer.model)

@@ -45,7 +45,8 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 CONTRASTS: list[dict[str, Any]] = [
     {"name": "grpo-vs-base", "question": "Does GRPO help?", "a": "base+grpo", "b": "base"},
-    {"name": "grpo-vs-sft", "question": "Is GRPO ahead?", "a": "base+grpo", "b": "base+sft", "pairing": "seed", "margin": 2.0},
+    {"name": "grpo-vs-sft", "question": "Is GRPO ahead?", "a": "base+grpo", "b": "base+sft"}
+    | {"pairing": "seed", "margin": 2.0},
     {"name": "grpo-unpaired", "question": "Unpaired?", "a": "base+grpo", "b": "base+sft"},
     {"name": "instruct-vs-base", "question": "Two checkpoints?", "a": "instruct", "b": "base"},
     {"name": "start", "question": "Which start?", "a": "instruct+grpo", "b": "base+grpo", "pairing": "seed"},
@@ -205,5 +206,6 @@ def _evaluation(
                 head | same | place | {"rule": rule, "correct": right, "status": status, "extracted": None}
             )
         rows["completions"].append(
-            head | place | {"question": question["question"], "sample": 0, "text": "x", "tokens": tokens, "finish": "stop"}
+            head | place | {"question": question["question"], "sample": 0}
+            | {"text": "x", "tokens": tokens, "finish": "stop"}
         )  # fmt: skip

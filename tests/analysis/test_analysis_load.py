@@ -7,6 +7,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis import CollectedError, load
+from analysis.load import KEYS
+from analysis.load import SCHEMA_VERSION as READ_VERSION
+from harness.record.schemas import SCHEMA_VERSION, TABLE_NAMES, schema
+
+
+def test_the_schema_that_is_read_is_the_one_that_is_written() -> None:
+    assert READ_VERSION == SCHEMA_VERSION
+    assert set(KEYS) == set(TABLE_NAMES)
+    for table, keys in KEYS.items():
+        written = schema(table, ("start", "training"), ("accuracy", "format"))
+        assert set(keys) <= set(written.names)
+        for name, kind in fabricated_study.COLUMNS[table].items():
+            assert written.field(name).type == kind
 
 
 def test_load_gives_every_table_with_integer_seeds(collected: Path) -> None:
