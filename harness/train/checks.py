@@ -47,12 +47,16 @@ def trainable_modules(tuning: dict[str, Any]) -> set[str]:
 
 
 def check_trainable(model: nn.Module, tuning: dict[str, Any]) -> Check:
-    """Before the first step: exactly the modules to be tuned have trainable parameters."""
+    """Before the first step: exactly the modules to be tuned have trainable parameters; under LoRA only adapters."""
     counts = dict.fromkeys(MODULES, 0)
+    base_weights = 0
     for name, parameter in model.named_parameters():
-        counts[module_of(name)] += parameter.numel() if parameter.requires_grad else 0
+        if parameter.requires_grad:
+            counts[module_of(name)] += parameter.numel()
+            base_weights += "lora_" not in name
     wanted = trainable_modules(tuning)
     passed = all((counts[module] > 0) == (module in wanted) for module in MODULES)
+    passed = passed and (tuning["kind"] != "lora" or base_weights == 0)
     return Check(passed, "trainable parameters: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
 
 
@@ -87,7 +91,8 @@ def check_rewards(rows: list[dict[str, Any]], weights: dict[Any, float], prefill
         parts = REWARDS[name](rollouts)
         wrong += sum(part != row[f"reward_{name}"] for part, row in zip(parts, rows, strict=True))
         totals = [total + weight * part for total, part in zip(totals, parts, strict=True)]
-    wrong += sum(abs(total - row["reward"]) > 1e-6 for total, row in zip(totals, rows, strict=True))
+    # not <=: a NaN is not within anything
+    wrong += sum(not abs(total - row["reward"]) <= 1e-6 for total, row in zip(totals, rows, strict=True))
     return Check(wrong == 0 and bool(rows), f"{len(rows)} rollouts recomputed, {wrong} rewards differ")
 
 
