@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from harness.launch.local import Event, LocalRun, Watcher
+from harness.launch.local import Event, LocalRun, Phase, Watcher
 from harness.record.states import stage_labels
 from harness.record.status import Status
 
@@ -28,6 +28,15 @@ _SIGNS = {
 }
 _LIVE_LINES = ("done", "failed", "blocked", "lost", "stopped", "adopted", "note")
 """Events that leave a line above the live view; what is started shows in the view itself."""
+
+_PHASES: dict[Phase, str] = {
+    "done": "green",
+    "running": "cyan",
+    "waiting": "",
+    "failed": "bold red",
+    "blocked": "yellow",
+    "left out": "dim",
+}
 
 _NUMBERS = ("reward", "accuracy", "loss")
 """Reported numbers that are shown first, then the others as there is room."""
@@ -82,12 +91,14 @@ class Display(Watcher):
         if event.what in ("started", "adopted"):
             self._statuses.pop(event.stage, None)
         line = self._line(run, event)
-        self._write_log(event, line.plain)
+        self._write_log(f"{event.what} {line.plain}")
         if self._live is None:
             stamp = datetime.now().strftime("%H:%M:%S ")
-            print(stamp + line.plain, file=self.console.file, flush=True)
+            print(f"{stamp}{event.what} {line.plain}", file=self.console.file, flush=True)
         elif event.what in _LIVE_LINES:
-            self._live.console.print(line, highlight=False)
+            sign, style = _SIGNS[event.what]
+            what = "" if event.what in ("done", "note") else f"{event.what} "
+            self._live.console.print(Text(f"{sign} {what}", style), line, sep="", highlight=False)
 
     def tick(self, run: LocalRun) -> None:
         """Redraw the live view."""
@@ -103,14 +114,7 @@ class Display(Watcher):
         self._know(run)
         counts = Counter(run.phases.values())
         head = Text.assemble((run.plan.study.study, "bold"), "  ")
-        for phase, style in (
-            ("done", "green"),
-            ("running", "cyan"),
-            ("waiting", ""),
-            ("failed", "bold red"),
-            ("blocked", "yellow"),
-            ("left out", "dim"),
-        ):
+        for phase, style in _PHASES.items():
             if counts[phase] or phase in ("done", "running", "waiting"):
                 head.append(f"{counts[phase]} {phase}  ", style)
         head.append(f"{clock(time.time() - self._began)} elapsed", "dim")
@@ -135,7 +139,7 @@ class Display(Watcher):
                 grid.add_row(self._labels[stage_id], bar, "starting", since, "")
                 continue
             bar = ProgressBar(total=status.total, completed=status.step, width=16, complete_style="cyan")
-            times = f"{clock(now - status.started)} < {self._remaining(stage_id, status)}"
+            times = f"{clock(now - status.started)}, {self._remaining(stage_id, status)} left"
             grid.add_row(
                 self._labels[stage_id], bar, f"{status.step}/{status.total}", times, numbers_text(status.numbers)
             )
@@ -163,18 +167,13 @@ class Display(Watcher):
         return clock(max(0.0, seconds - (time.time() - status.updated)))
 
     def _line(self, run: LocalRun, event: Event) -> Text:
-        sign, style = _SIGNS[event.what]
-        label = self._labels.get(event.stage, "")
-        line = Text.assemble((sign, style), " ")
-        if event.what not in ("done", "note"):
-            line.append(f"{event.what} ", style)
-        if event.what in ("done", "started") and self._live is None:
-            line = Text(f"{event.what} ")
-        line.append(label)
+        """Which stage, how it went and why."""
+        line = Text(self._labels.get(event.stage, ""))
         if event.what == "done":
             line.append(self._outcome(run, event.stage), "dim")
         if event.text:
-            line.append(f"{': ' if label else ''}{event.text}", style if event.what == "failed" else "")
+            style = "bold red" if event.what == "failed" else ""
+            line.append(f": {event.text}" if event.stage else event.text, style)
         if event.stage:
             line.append(f"  [{event.stage}]", "dim")
         return line
@@ -185,11 +184,11 @@ class Display(Watcher):
         numbers = numbers_text(status.numbers) if status else ""
         return "".join(f"  {part}" for part in (clock(seconds) if seconds else "", numbers) if part)
 
-    def _write_log(self, event: Event, line: str) -> None:
+    def _write_log(self, line: str) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         stamp = datetime.now().astimezone().isoformat(timespec="seconds")
         with self.log.open("a") as file:
-            file.write(f"{stamp} {event.what} {line.partition(' ')[2]}\n")
+            file.write(f"{stamp} {line}\n")
 
     def _know(self, run: LocalRun) -> None:
         if not self._labels:

@@ -61,20 +61,23 @@ def check_trainable(model: nn.Module, tuning: dict[str, Any]) -> Check:
 
 
 def check_moved(before: dict[str, torch.Tensor], model: nn.Module, tuning: dict[str, Any]) -> Check:
-    """After the last step: every module to be tuned moved, no other did.
+    """After the last step: every module to be tuned moved, no other did, nor any frozen parameter in it.
 
     The change of a module is ||after - before|| / ||before|| over its parameters, adapters included.
     """
     change = dict.fromkeys(MODULES, 0.0)
     norm = dict.fromkeys(MODULES, 0.0)
+    stray = 0
     for name, parameter in model.named_parameters():
         module = module_of(name)
+        stray += not parameter.requires_grad and not torch.equal(parameter, before[name])
         change[module] += (parameter.detach() - before[name]).double().square().sum().item()
         norm[module] += before[name].double().square().sum().item()
     moved = {module: (change[module] / norm[module]) ** 0.5 if norm[module] else 0.0 for module in MODULES}
     wanted = trainable_modules(tuning)
-    passed = all((moved[module] > 0) == (module in wanted) for module in MODULES)
-    return Check(passed, "relative change: " + ", ".join(f"{name} {value:.2e}" for name, value in moved.items()))
+    passed = not stray and all((moved[module] > 0) == (module in wanted) for module in MODULES)
+    detail = "relative change: " + ", ".join(f"{name} {value:.2e}" for name, value in moved.items())
+    return Check(passed, f"{detail}; {stray} frozen parameters moved")
 
 
 def check_steps(done: int, wanted: int) -> Check:

@@ -38,7 +38,9 @@ class Toys:
     @property
     def plan(self) -> Any:
         stages = {stage.id: stage for stage in self.stages.values()}
-        run = SimpleNamespace(id="arm/seed=0", start=next(iter(stages)), train=None, evaluations=(), stages=tuple(stages))
+        run = SimpleNamespace(
+            id="arm/seed=0", start=next(iter(stages)), train=None, evaluations=(), stages=tuple(stages)
+        )
         return SimpleNamespace(study=SimpleNamespace(study="toy", title="Toy"), runs=(run,), stages=stages)
 
     def path(self, name: str) -> Path:

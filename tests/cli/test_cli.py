@@ -1,0 +1,179 @@
+"""The verbs as a user types them, on toy stages."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+VERBS = ("plan", "run", "status", "logs", "show", "collect", "compare")
+STUDY = """\
+study: toy
+title: A toy
+seeds: [0, 1]
+world: {}
+models: {base: {pretrain: {}}}
+protocols: {think: {prompt: micro-base-think}}
+factors: {training: [none, sft]}
+arms:
+  - {training: none, set: {start: base, protocols: [think]}}
+  - {training: sft, set: {start: base, protocols: [think]}}
+"""
+
+
+class Cli:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.study = folder / "toy.yaml"
+        self.study.write_text(STUDY)
+        kinds = {kind: "cli_toys:run" for kind in ("world", "pretrain", "instruct", "sft", "grpo", "evaluate")}
+        self.environment = os.environ | {
+            "TOY_FOLDER": str(folder),
+            "ABLATE_KINDS": json.dumps(kinds),
+            "ABLATE_STORE": str(folder / "store"),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)]),
+        }
+
+    def __call__(self, *arguments: str, code: int = 0) -> str:
+        """Run a verb; standard output and error together."""
+        command = [sys.executable, "-m", "harness.cli", *arguments]
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    def json(self, *arguments: str, code: int = 0) -> dict:
+        return json.loads(self("status", str(self.study), "--json", *arguments, code=code))
+
+
+@pytest.fixture
+def cli(tmp_path):
+    return Cli(tmp_path)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_answers_at_once_and_says_something(cli, verb):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    text = cli(verb, "--help")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # processor time, because the clock says more about what else the machine does
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
+    assert "Usage:" in text
+    assert "--set" in text
+    assert len(text.splitlines()) > 10
+
+
+def test_no_verb_imports_torch_to_plan_or_tell(cli):
+    code = (
+        "import sys\n"
+        "from harness.cli import app\n"
+        "for verb in (['plan'], ['status'], ['show', 'base/x']):\n"
+        "    try:\n"
+        f"        app([*verb, {str(cli.study)!r}], standalone_mode=False)\n"
+        "    except BaseException:\n"
+        "        pass\n"
+        "import harness.launch.local, harness.launch.display, analysis\n"
+        "print(sorted({'torch', 'transformers', 'trl'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=cli.environment, cwd=cli.folder, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_a_study_from_plan_to_show(cli):
+    study = str(cli.study)
+    text = cli("plan", study)
+    assert "3 runs in 2 arms" in text
+    assert "1 done" in text  # the base model is shipped
+    runs = list(cli.json()["runs"])
+    assert [run["state"] for run in cli.json()["runs"].values()] == ["missing"] * 3
+
+    text = cli("run", study, "--no-compare", "--workers", "2")
+    assert "done sft" in text
+    assert "started world" in text
+    record = cli.json()
+    assert {run["state"] for run in record["runs"].values()} == {"done"}
+    assert {stage["state"] for stage in record["stages"].values()} == {"done"}
+    assert [stage["shipped"] for stage in record["stages"].values() if stage["kind"] == "pretrain"] == [True]
+    assert "nothing to do" in cli("plan", study)
+    assert "stages done" in cli("run", study, "--no-compare")
+    log = (cli.folder / "store" / "toy.log").read_text()
+    assert log.count("started world") == 1
+
+    seeded = runs[-1]
+    text = cli("show", seeded, study)
+    for part in ("checks", "trainable", "passed", "all of it", "completed", "learning_rate", "shipped"):
+        assert part in text
+    text = cli("logs", seeded, study)
+    assert "working on sft-" in text
+    world = next(name for name, stage in record["stages"].items() if stage["kind"] == "world")
+    assert f"working on {world}" in cli("logs", world, study, "--follow")
+
+
+def test_a_failure_shows_in_the_exit_code_the_status_and_the_log(cli):
+    study = str(cli.study)
+    cause = cli.folder / "fail-sft"
+    cause.touch()
+    text = cli("run", study, "--no-compare", "--workers", "2", code=1)
+    assert "ValueError: told to fail" in text
+    assert "log.txt" in text
+    record = cli.json(code=1)
+    states = {name: run["state"] for name, run in record["runs"].items()}
+    assert sorted(states.values()) == ["done", "failed", "failed"]
+    failed = next(name for name, state in states.items() if state == "failed")
+    assert "told to fail" in record["runs"][failed]["reason"]
+    stages = [stage for stage in record["stages"].values() if stage["state"] == "failed"]
+    assert all("ValueError: told to fail" in Path(stage["log"]).read_text() for stage in stages)
+    assert "told to fail" in cli("status", study, code=1)
+    assert "Traceback" in cli("logs", failed, study)
+
+    cause.unlink()
+    cli("run", study, "--no-compare", "--workers", "2")
+    assert "told to fail" not in cli("status", study)
+
+
+def test_settings_from_the_command_line_make_other_stages(cli):
+    ids = [set(cli.json(*more)["stages"]) for more in ((), ("--set", "sft.steps=20"), ("--set", "seeds=[0,1]"))]
+    assert ids[0] == ids[2]
+    assert len(ids[0] & ids[1]) < len(ids[0])
+
+
+def test_only_one_kind(cli):
+    text = cli("run", str(cli.study), "--no-compare", "--only", "world")
+    assert "started world" in text
+    assert "started sft" not in text
+    assert "there are evaluate, grpo" in cli("run", str(cli.study), "--only", "cheese", code=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("plan", "nowhere.yaml"), ("nowhere.yaml",)),
+        (("plan", "toy.yaml", "--set", "sft.stepz=20"), ("stepz", "steps")),
+        (("show", "nobody", "toy.yaml"), ("no run 'nobody'", "There are:", "sft/seed=0")),
+        (("logs", "nobody", "toy.yaml"), ("no run or stage 'nobody'", "world-")),
+        (("run", "toy.yaml", "--workers", "0"), ("--workers",)),
+        (("compare", "toy.yaml"), ("results/toy",)),
+        (("nonsense",), ("nonsense",)),
+    ],
+)
+def test_wrong_usage_is_told_without_a_traceback(cli, arguments, parts):
+    text = cli(*arguments, code=2)
+    for part in parts:
+        assert part in text
+    assert "Traceback" not in text
+
+
+def test_a_study_of_which_nothing_came_is_collected_and_compared_all_the_same(cli):
+    (cli.folder / "fail-world").touch()
+    text = cli("run", str(cli.study), code=1)
+    assert "told to fail" in text
+    assert (cli.folder / "results" / "toy" / "runs.parquet").exists()
+    assert "Traceback" not in text
