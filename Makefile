@@ -8,7 +8,7 @@ PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check $(PIP_ARGS) -
 .PHONY: demo test check install base clean
 
 demo: $(VENV)/.installed
-	$(VENV)/bin/ablate run sweeps/micro.yaml
+	$(VENV)/bin/ablate run sweeps/micro.yaml --results results/demo
 
 test: $(VENV)/.installed-test
 	$(VENV)/bin/python -m pytest

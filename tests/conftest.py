@@ -5,9 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from harness.record.context import StageContext
+
+# The same examples every time, however busy the machine is.
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("steady")
 
 ROOT = Path(__file__).parents[1]
 SHIPPED_BASE = ROOT / "harness" / "models" / "micro_base"

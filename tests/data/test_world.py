@@ -1,5 +1,6 @@
 import random
 from collections import Counter
+from itertools import pairwise
 
 import grid_oracle
 import pytest
@@ -74,7 +75,7 @@ def test_in_depth_nearer_is_lower_and_larger() -> None:
     for index in range(100):
         scene = draw_scene(scene_rng("train", index), "3D")
         by_row = sorted(scene.things, key=lambda thing: thing.row)
-        for far, near in zip(by_row, by_row[1:], strict=False):
+        for far, near in pairwise(by_row):
             if far.row < near.row:
                 assert far.y < near.y
                 assert far.radius < near.radius
@@ -103,7 +104,7 @@ def test_scenes_are_functions_of_split_and_index() -> None:
 def test_splits_own_disjoint_seeds() -> None:
     ranges = sorted((scene_seed(split, 0), scene_seed(split, SCENES_PER_SPLIT - 1)) for split in SPLITS)
     assert len(ranges) == 3
-    for (low, high), (next_low, _) in zip(ranges, ranges[1:], strict=False):
+    for (low, high), (next_low, _) in pairwise(ranges):
         assert low < high < next_low
     scenes = [draw_scene(scene_rng(split, index), "2D") for split in SPLITS for index in range(100)]
     assert len(set(scenes)) == 300

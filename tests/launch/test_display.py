@@ -20,7 +20,7 @@ def test_one_line_per_event_when_it_is_no_terminal(toys):
         run_local(toys.plan, toys.store, 1, display)
     lines = [line.partition(" ")[2].split("  [")[0] for line in out.getvalue().splitlines()]
     assert lines[:1] == ["started sft"]
-    assert any(line.startswith("done sft  0:0") and line.endswith("reward 1") for line in lines)
+    assert any(line.startswith("done sft arm/seed=0  0:0") and line.endswith("  reward 1") for line in lines)
     assert "failed sft: ValueError: bad was told to fail" in lines
     assert f"blocked evaluate: needs the failed {toys.stages['bad'].id}" in lines
     assert len(log.read_text().splitlines()) == len(lines)

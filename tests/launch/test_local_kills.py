@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 from harness.launch.local import run_local
 from harness.record.attempts import list_attempts
@@ -215,6 +216,19 @@ def test_a_missing_checkpoint_runs_the_stage_again_with_all_that_was_ever_wanted
     toys.add("a", checkpoints=[5])
     assert run_local(toys.plan, toys.store).exit_code == 0
     assert len(toys.events("start")) == 2
+
+
+def test_a_job_outlives_its_killed_controller(toys):
+    toys.add("a")
+    hold = toys.touch("hold-a")
+    runner = toys.runner()
+    toys.started("a")
+    stat = Path(f"/proc/{job_pid(toys, 'a')}/stat").read_text()
+    os.kill(int(stat.rpartition(")")[2].split()[1]), signal.SIGKILL)
+    toys.wait_for(lambda: "adopted a" in (toys.folder / "runner-0.log").read_text())
+    hold.unlink()
+    assert toys.finish(runner) == 0
+    assert toys.names("start") == ["a"]
 
 
 def test_preemption_requeues_the_job(toys):

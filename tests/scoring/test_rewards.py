@@ -74,7 +74,7 @@ def test_hostile_texts_are_judged_quickly(text: str) -> None:
 
 
 def test_accuracy_is_paid_for_the_right_option_alone() -> None:
-    texts = ["<answer> red </answer>", "<answer> blue </answer>", "red", "B", "it is red", "", "<answer> pink </answer>"]
+    texts = ["<answer> red </answer>", "<answer> blue </answer>", "red", "B", "it is red", "", "<answer> x </answer>"]
     rollouts = [Rollout(text, "<think>", ("blue", "red"), "red") for text in texts]
     assert REWARDS["accuracy"](rollouts) == [1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0]
 

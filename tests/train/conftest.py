@@ -10,13 +10,12 @@ import torch
 from safetensors.torch import load_file
 
 from harness.models.checkpoint import checkpoint_folder
-from harness.study.settings import GRPOSettings, LoraSettings, SFTSettings
+from harness.study.settings import GRPOSettings, SFTSettings
 
 STEPS = 3
 SFT = SFTSettings(steps=STEPS, batch_size=4, warmup_steps=1)
 GRPO = GRPOSettings(steps=STEPS, prompts_per_step=3, completions_per_prompt=6, warmup_steps=1)
 FULL = {"kind": "full"}
-LORA = {"kind": "lora", **LoraSettings(rank=4).identity()}
 
 
 @dataclass(frozen=True)
@@ -28,11 +27,6 @@ class Training:
     def weights(self, step: int = STEPS) -> dict[str, torch.Tensor]:
         (path,) = checkpoint_folder(self.folder, step).glob("*.safetensors")
         return load_file(path)
-
-
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    """Bit for bit."""
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 @pytest.fixture(scope="session")

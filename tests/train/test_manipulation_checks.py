@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import get_peft_model
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from harness.models.checkpoint import last_checkpoint, load_model
+from harness.record.context import StageContext
 from harness.scoring.rewards import REWARDS
 from harness.study.settings import GRPOSettings, SFTSettings
 from harness.train import grpo, sft
@@ -22,6 +24,7 @@ from harness.train.checks import (
     conclude,
     snapshot,
 )
+from harness.train.common import lora_config
 
 FULL, LORA = {"kind": "full"}, {"kind": "lora"}
 SFT = SFTSettings(steps=1, batch_size=2, warmup_steps=0).identity() | {"seed": 0, "tuning": FULL}
@@ -37,8 +40,6 @@ def verdicts(folder: Path) -> dict[str, bool]:
 
 @pytest.fixture
 def stages(base: Path, world: Path, tmp_path: Path):
-    from harness.record.context import StageContext
-
     def run(function: Callable, settings: dict) -> Path:
         function(StageContext(tmp_path, settings, {"checkpoints": [1]}, {"model": base, "data": world}))
         return tmp_path
@@ -158,10 +159,6 @@ def test_what_is_trainable(model: torch.nn.Module) -> None:
 
 
 def test_under_lora_only_adapters_are_trainable(model: torch.nn.Module) -> None:
-    from peft import get_peft_model
-
-    from harness.train.common import lora_config
-
     adapted = get_peft_model(model, lora_config(LORA | {"rank": 2, "alpha": 2.0, "dropout": 0.0}))
     assert check_trainable(adapted, LORA).passed
     for name, parameter in adapted.named_parameters():

@@ -50,7 +50,8 @@ def test_the_loss_is_on_the_reply_alone_of_the_rows_in_order(
         learnt = labels[labels != -100].tolist()
         assert learnt == ids[labels != -100].tolist()
         reply = tokenizer.decode(learnt)
-        lesson = next(each for each in (DIRECT, THINK) if reply == f"{each.reply.format(answer=question.answer)} <|im_end|>")
+        replies = {f"{each.reply.format(answer=question.answer)} <|im_end|>": each for each in (DIRECT, THINK)}
+        lesson = replies[reply]
         lessons.append(lesson)
         prompt = processor.encode([question.image()], [PROMPT_STYLES[lesson.prompt].render(question)])["input_ids"][0]
         whole = ids[ids != tokenizer.pad_token_id].tolist()

@@ -14,12 +14,12 @@ from harness.models.checkpoint import is_adapter, last_checkpoint, load_model
 from harness.models.processor import load_processor
 from harness.record.context import StageContext, StopRequested
 from harness.record.schemas import schema
+from harness.study.settings import SFTSettings
 from harness.train import sft
 from harness.train.outputs import read_steps
 
 FULL = {"kind": "full"}
 LORA = {"kind": "lora", "rank": 4, "alpha": 32.0, "dropout": 0.0}
-STEPS = 3
 kinds = pytest.mark.parametrize("kind", ["sft", "grpo"])
 
 
@@ -134,8 +134,6 @@ def test_base_weights_stay_under_lora(
         return check_moved(before, model, tuning)
 
     monkeypatch.setattr(sft, "check_moved", spy)
-    from harness.study.settings import SFTSettings
-
     settings = SFTSettings(steps=2, batch_size=2, warmup_steps=0).identity() | {"seed": 0, "tuning": LORA}
     run_stage(sft.run, settings, [2], model=base, data=world)
     assert seen["still"] == {name: "lora_" not in name for name in seen["still"]}
@@ -155,8 +153,6 @@ def test_both_trainings_of_a_seed_see_the_same_rows(train: Callable, world: Path
 
 
 def test_a_stop_is_heard_between_steps(base: Path, world: Path, tmp_path: Path) -> None:
-    from harness.study.settings import SFTSettings
-
     settings = SFTSettings(steps=50, batch_size=2).identity() | {"seed": 0, "tuning": FULL}
     context = StageContext(tmp_path, settings, {"checkpoints": [50]}, {"model": base, "data": world})
     reported = []
