@@ -27,7 +27,6 @@ COMPLETIONS_SCHEMA = pa.schema(
         ("finish", pa.string()),
     ]
 )
-NEVER_GENERATED = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>")
 
 
 def run(context: StageContext) -> None:
@@ -75,7 +74,7 @@ def generate(
             **inputs,
             do_sample=False,
             max_new_tokens=protocol.max_new_tokens,
-            suppress_tokens=tokenizer.convert_tokens_to_ids(list(NEVER_GENERATED)),
+            suppress_tokens=processor.input_only_tokens(),
         )
         for question, ids in zip(batch, output[:, inputs["input_ids"].shape[1] :].tolist(), strict=True):
             stopped = tokenizer.eos_token_id in ids

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import torch
-from peft import PeftModel
 from transformers import Qwen2VLForConditionalGeneration
 
 
@@ -41,6 +40,8 @@ def load_model(
         return Qwen2VLForConditionalGeneration.from_pretrained(checkpoint, dtype=dtype)
     if parent is None:
         raise ValueError(f"{checkpoint} holds an adapter: its parent checkpoint is needed")
+    from peft import PeftModel  # seconds to import, and most checkpoints are full
+
     # Merged in float32: merging in a narrower type would round the adapter away.
     model = Qwen2VLForConditionalGeneration.from_pretrained(parent, dtype=torch.float32)
     merged = PeftModel.from_pretrained(model, str(checkpoint)).merge_and_unload()  # pyright: ignore[reportCallIssue]

@@ -39,6 +39,13 @@ class ImageTextProcessor(Qwen2VLProcessor):
             padding_side=padding_side,  # pyright: ignore[reportCallIssue]
         )
 
+    def input_only_tokens(self) -> list[int]:
+        """Ids that a model must never be let write: a vision token without an image behind it breaks the next
+        forward pass."""
+        ids = self.tokenizer.convert_tokens_to_ids([self.image_token, self.video_token, "<|vision_start|>"])
+        assert isinstance(ids, list)
+        return ids
+
 
 def load_processor(folder: Path) -> ImageTextProcessor:
     """The processor that was saved with a model."""

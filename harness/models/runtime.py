@@ -1,5 +1,7 @@
 """Settings of the process that torch runs in."""
 
+import warnings
+
 import torch
 from transformers.utils import logging
 
@@ -7,4 +9,6 @@ from transformers.utils import logging
 def prepare_process() -> None:
     """One thread (results depend on the number of threads, and several jobs share a machine), no progress bars."""
     torch.set_num_threads(1)
+    # trl still speaks the old name of transformers' setting
+    warnings.filterwarnings("ignore", message=".*gradient_checkpointing.* is deprecated", category=FutureWarning)
     logging.disable_progress_bar()

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers import Trainer
 
 from harness.record.atomic import write_json
 from harness.scoring.rewards import REWARDS, Rollout
@@ -97,6 +98,18 @@ def check_rewards(rows: list[dict[str, Any]], weights: dict[Any, float], prefill
     # not <=: a NaN is not within anything
     wrong += sum(not abs(total - row["reward"]) <= 1e-6 for total, row in zip(totals, rows, strict=True))
     return Check(wrong == 0 and bool(rows), f"{len(rows)} rollouts recomputed, {wrong} rewards differ")
+
+
+def train_checked(trainer: Trainer, tuning: dict[str, Any], steps: int) -> dict[str, Check]:
+    """Train, with what must hold for any training checked before the first step and after the last."""
+    model = trainer.model
+    assert model is not None
+    checks = {"trainable": check_trainable(model, tuning)}
+    before = snapshot(model)
+    trainer.train()
+    checks["steps"] = check_steps(trainer.state.global_step, steps)
+    checks["moved"] = check_moved(before, model, tuning)
+    return checks
 
 
 def conclude(checks: dict[str, Check], folder: Path) -> None:

@@ -17,7 +17,7 @@ from harness.models.runtime import prepare_process
 from harness.record.context import StageContext
 from harness.scoring.rewards import REWARDS, Rollout
 from harness.study.settings import GRPOSettings
-from harness.train.checks import check_moved, check_rewards, check_steps, check_trainable, conclude, snapshot
+from harness.train.checks import check_rewards, conclude, train_checked
 from harness.train.common import StageCallback, lazy_dataset, load_start, lora_config, trainer_arguments
 from harness.train.outputs import StepLog, read_steps
 
@@ -33,9 +33,6 @@ METRICS = {
     "learning_rate": "learning_rate",
 }
 """trl's metric names -> columns of the ``training`` table; those of the reward parts come on top."""
-
-NEVER_SAMPLED = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>")
-"""A sampled vision token has no image behind it and breaks the next forward pass."""
 
 
 def run(context: StageContext) -> None:
@@ -68,7 +65,7 @@ def run(context: StageContext) -> None:
             scale_rewards=settings.scale_rewards,
             reward_weights=list(settings.rewards.values()),
             shuffle_dataset=False,  # the order is ours: a function of the seed alone
-            generation_kwargs={"suppress_tokens": processor.tokenizer.convert_tokens_to_ids(list(NEVER_SAMPLED))},
+            generation_kwargs={"suppress_tokens": processor.input_only_tokens()},
         ),
         train_dataset=lazy_dataset(len(order), lambda i: example(questions[order[i]], style)),
         processing_class=processor,
@@ -77,13 +74,8 @@ def run(context: StageContext) -> None:
     names = METRICS | {f"rewards/{name}/mean": f"reward_{name}" for name in settings.rewards}
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(StageCallback(context, processor, names))
-    assert trainer.model is not None
-    checks = {"trainable": check_trainable(trainer.model, tuning)}
-    before = snapshot(trainer.model)
-    trainer.train()
+    checks = train_checked(trainer, tuning, settings.steps)
     rollouts.log.flush()
-    checks["steps"] = check_steps(trainer.state.global_step, settings.steps)
-    checks["moved"] = check_moved(before, trainer.model, tuning)
     checks["rewards"] = check_rewards(read_steps(context.folder / "rollouts"), settings.rewards, style.prefill)
     conclude(checks, context.folder)
 

@@ -15,7 +15,7 @@ from harness.models.prompts import PROMPT_STYLES
 from harness.models.runtime import prepare_process
 from harness.record.context import StageContext
 from harness.study.settings import Lesson, SFTSettings
-from harness.train.checks import check_moved, check_steps, check_trainable, conclude, snapshot
+from harness.train.checks import conclude, train_checked
 from harness.train.common import StageCallback, lazy_dataset, load_start, lora_config, trainer_arguments
 
 METRICS = {
@@ -57,12 +57,7 @@ def run(context: StageContext) -> None:
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(StageCallback(context, processor, METRICS))
-    assert trainer.model is not None
-    checks = {"trainable": check_trainable(trainer.model, tuning)}
-    before = snapshot(trainer.model)
-    trainer.train()
-    checks["steps"] = check_steps(trainer.state.global_step, settings.steps)
-    checks["moved"] = check_moved(before, trainer.model, tuning)
+    checks = train_checked(trainer, tuning, settings.steps)
     conclude(checks, context.folder)
 
 
