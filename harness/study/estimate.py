@@ -26,16 +26,16 @@ def assumed_seconds(stage: Stage) -> float:
     settings = stage.settings
     match stage.kind:
         case "world":
-            return 40.0 * (settings["train_questions"] + settings["test_questions"]) / 17_000
+            return 12.0 * (settings["train_questions"] + settings["test_questions"]) / 17_000
         case "pretrain":
             return 0.35 * settings["steps"] * settings["batch_size"] / 48
         case "sft" | "instruct":
-            return 0.2 * settings["steps"] * settings["batch_size"] / 48
+            return 0.24 * settings["steps"] * settings["batch_size"] / 48
         case "grpo":
             rollouts = settings["prompts_per_step"] * settings["completions_per_prompt"]
-            return 0.65 * settings["steps"] * rollouts / 64
+            return 0.68 * settings["steps"] * rollouts / 64
         case "evaluate":
-            return 6.0 + 0.006 * settings["questions"] * len(settings["steps"])
+            return 6.0 + 0.0045 * settings["questions"] * len(settings["steps"])
         case kind:
             raise KeyError(f"no assumed time for stages of kind {kind!r}")
 
