@@ -28,6 +28,9 @@ from harness.study.stage import Stage
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
 
+LOG_EVERY_S = 10.0
+"""Seconds between two lines of progress in a job's log."""
+
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
 
@@ -129,10 +132,12 @@ class _Attempt:
     attempt: Attempt
     signals: _Signals
     _last: dict[str, Any] = field(default_factory=dict)
+    _logged: float = 0.0
 
     def run(self) -> State:
         stage = self.job.stage
         self._status("running")
+        self._log(f"{stage.id}: attempt {self.attempt.number}")
         try:
             wanted = self.folder.write_stage(stage)
             self.folder.clear_outputs()
@@ -157,6 +162,7 @@ class _Attempt:
             return self._ended_early(error)
         self.attempt.close("completed")
         self._status("done")
+        self._log(f"done in {self.attempt.seconds():.0f} s")
         return "done"
 
     def _inputs(self) -> dict[str, Path]:
@@ -173,6 +179,7 @@ class _Attempt:
         if not isinstance(error, StopRequested):
             print(text, file=sys.stderr, flush=True)
         state: State = "interrupted" if stopped else "failed"
+        self._log(f"{state}: {reason}")
         self.attempt.close(state, reason, "" if isinstance(error, StopRequested) else text)
         self._status(state, reason)
         return state
@@ -180,6 +187,13 @@ class _Attempt:
     def _report(self, step: int, total: int, numbers: dict[str, float]) -> None:
         self._last = {"step": step, "total": total, "numbers": dict(numbers)}
         self._status("running", sync=False)
+        now = time.monotonic()
+        if total and (now - self._logged >= LOG_EVERY_S or step >= total):
+            self._logged = now
+            self._log(" ".join([f"step {step}/{total}", *(f"{name} {value:.4g}" for name, value in numbers.items())]))
+
+    def _log(self, text: str) -> None:
+        print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
     def _status(self, state: State, reason: str = "", sync: bool = True) -> None:
         status = Status(

@@ -41,7 +41,11 @@ def test_every_stage_runs_once_after_its_inputs_and_is_recorded(toys):
     assert attempt["scheduler"] == "local"
     assert attempt["versions"]["submitit"]
     assert attempt["seconds"] > 0
-    assert (folder.path / "attempts/0001/log.txt").read_text().startswith("this is b")
+    first, own, *progress, last = (folder.path / "attempts/0001/log.txt").read_text().splitlines()
+    assert first.endswith(f"{folder.path.name}: attempt 1")
+    assert own == "this is b"
+    assert progress[-1].endswith("step 10/10 reward 1")
+    assert " done in " in last
 
     again = run_local(toys.plan, toys.store)
     assert again.exit_code == 0
