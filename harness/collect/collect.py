@@ -28,7 +28,9 @@ Rows = dict[str, list[dict[str, Any]]]
 
 
 def collect(plan: Plan, store: Store, out: Path) -> dict[str, int]:
-    """Write the tables of DESIGN to ``out``, each file replaced in one step. Equal stores give equal bytes.
+    """Write all tables of `harness.record.schemas` and ``study.json`` to ``out``, each file in one step.
+
+    Equal stores give equal bytes.
 
     Returns:
         Number of rows by table.

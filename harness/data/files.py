@@ -44,7 +44,7 @@ def read_sat(path: Path, option_seed: int) -> list[Question]:
     """Questions of a SAT file, options shuffled with the study's seed.
 
     Raises:
-        ValueError: a column is missing, or a row's correct answer is not among its options.
+        ValueError: a column is missing, a row's correct answer is not among its options, or it has not one image.
     """
     table = _read(path, SAT_SCHEMA)
     questions = []
@@ -53,6 +53,8 @@ def read_sat(path: Path, option_seed: int) -> list[Question]:
             raise ValueError(
                 f"{path}: row {index}: correct_answer {row['correct_answer']!r} is not among answers {row['answers']}"
             )
+        if len(row["image_bytes"]) != 1:
+            raise ValueError(f"{path}: row {index}: {len(row['image_bytes'])} images; a question is about one here")
         questions.append(
             Question(
                 index=index,
@@ -77,7 +79,7 @@ def read_cvbench(path: Path, limit: int | None = None) -> list[Question]:
     """
     questions = []
     for row in _read(path, CVBENCH_SCHEMA).slice(0, limit).to_pylist():
-        letter = row["answer"].strip("()")
+        letter = (row["answer"] or "").strip("()")
         if len(letter) != 1 or letter not in LETTERS[: len(row["choices"])]:
             raise ValueError(
                 f"{path}: idx {row['idx']}: answer {row['answer']!r} is no letter of its {len(row['choices'])} choices"

@@ -124,11 +124,20 @@ def test_a_correct_answer_that_is_no_option_is_refused(world: Path, tmp_path: Pa
         read_sat(tmp_path / "bad.parquet", 0)
 
 
-@pytest.mark.parametrize("letter", ["(D)", "", "(AB)", "(é)", "()"])
-def test_a_letter_that_names_no_option_is_refused(letter: str, world: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("images", [0, 2])
+def test_a_row_without_exactly_one_image_is_refused(images: int, world: Path, tmp_path: Path) -> None:
+    table = pq.read_table(world / "train.parquet")
+    png = table["image_bytes"][2].as_py()[0]
+    pq.write_table(_with(table, "image_bytes", 2, [png] * images), tmp_path / "bad.parquet")
+    with pytest.raises(ValueError, match=f"row 2: {images} images; a question is about one"):
+        read_sat(tmp_path / "bad.parquet", 0)
+
+
+@pytest.mark.parametrize("letter", ["(D)", "", "(AB)", "(é)", "()", None])
+def test_a_letter_that_names_no_option_is_refused(letter: str | None, world: Path, tmp_path: Path) -> None:
     table = _with(pq.read_table(world / "test.parquet"), "answer", 5, letter)
     pq.write_table(table, tmp_path / "bad.parquet")
-    with pytest.raises(ValueError, match=r"idx 5: answer '.*' is no letter of its \d choices"):
+    with pytest.raises(ValueError, match=r"idx 5: answer .* is no letter of its \d choices"):
         read_cvbench(tmp_path / "bad.parquet")
 
 
