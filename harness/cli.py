@@ -39,7 +39,7 @@ Overrides = Annotated[
         "--set",
         metavar="KEY=VALUE",
         help="Another value for a setting of the study, such as grpo.steps=20 or seeds=[0,1]; repeatable. "
-        "Changed settings make other stages with other ids. A level or arm that sets the same setting itself still wins.",
+        "Changed settings make other stages with other ids. A level or arm that sets it itself still wins.",
     ),
 ]
 StorePath = Annotated[
