@@ -13,6 +13,7 @@ from rich.text import Text
 
 from harness.record.atomic import read_json
 from harness.record.attempts import last_log, list_attempts
+from harness.record.outputs import CHECKS_FILE
 from harness.record.states import StageState, run_states, stage_labels, stage_states
 from harness.record.status import STATES, State, Status
 from harness.study.describe import Description, format_seconds
@@ -188,7 +189,7 @@ def run_view(run: "Run", plan: "Plan", store: "Store") -> RenderableType:
 def _checks(run: "Run", store: "Store") -> RenderableType:
     if run.train is None:
         return Text("no training, nothing to check")
-    checks = read_json(store.folder(run.train).path / "checks.json")
+    checks = read_json(store.folder(run.train).path / CHECKS_FILE)
     if not checks:
         return Text("none yet", "dim")
     table = _table("check", "", "what was seen")

@@ -39,9 +39,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def random_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Stage folder of an untrained miniature model. Not to be written to."""
-    from harness.models.checkpoint import checkpoint_folder
     from harness.models.micro import build_model, build_processor
     from harness.models.processor import save_processor
+    from harness.record.outputs import checkpoint_folder
     from harness.study.settings import PretrainSettings
 
     folder = tmp_path_factory.mktemp("models") / "random"

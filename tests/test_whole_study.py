@@ -120,10 +120,8 @@ def test_everything_was_computed_once(whole: Path) -> None:
 
 def test_running_again_computes_nothing_and_collects_the_same(whole: Path, tmp_path: Path) -> None:
     before = attempts(whole / "store")
-    began = time.monotonic()
     done = ablate("run", "--store", whole / "store", "--no-compare")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert time.monotonic() - began < 20
     assert attempts(whole / "store") == before
     assert ablate("collect", "--store", whole / "store", "--results", tmp_path).returncode == 0
     for table in TABLES:

@@ -15,6 +15,7 @@ from harness.models.prompts import PROMPT_STYLES
 from harness.record.atomic import write_json, write_table
 from harness.record.attempts import list_attempts
 from harness.record.folders import Store
+from harness.record.outputs import TEST_FILE
 from harness.record.schemas import SCHEMA_VERSION, TABLE_NAMES, schema
 from harness.record.states import StageState, run_states, stage_states
 from harness.record.status import STATES
@@ -58,7 +59,7 @@ def _questions(plan: Plan, store: Store, states: dict[str, StageState]) -> dict[
     world = next(stage_id for stage_id, stage in plan.stages.items() if stage.kind == "world")
     if states[world].state != "done":
         return {}
-    return {each.index: each for each in read_cvbench(store.folder(world).path / "test.parquet")}
+    return {each.index: each for each in read_cvbench(store.folder(world).path / TEST_FILE)}
 
 
 def _question_row(plan: Plan, question: Question) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from harness.record.folders import Store
+from harness.record.outputs import CHECKS_FILE, COMPLETIONS_FILE, METRICS, ROLLOUTS, read_steps
 from harness.scoring.rules import Finish
 from harness.study.expand import Run
 
@@ -41,12 +42,12 @@ class RunReader:
         """Manipulation checks of the training as JSON. A run that failed by one has them too."""
         if self.run.train is None:
             return None
-        path = self.store.folder(self.run.train).path / "checks.json"
+        path = self.store.folder(self.run.train).path / CHECKS_FILE
         return json.dumps(json.loads(path.read_text()), sort_keys=True) if path.exists() else None
 
     def training(self) -> list[dict[str, Any]]:
         """Metrics of every optimiser step; empty unless the training is finished."""
-        return self._steps("metrics")
+        return self._steps(METRICS)
 
     def evaluations(self) -> Iterator[Completion]:
         """Completions of all finished evaluations.
@@ -58,7 +59,7 @@ class RunReader:
         for evaluation in self.run.evaluations:
             if evaluation.stage not in self.done:
                 continue
-            table = pq.read_table(self.store.folder(evaluation.stage).path / "completions.parquet").to_pylist()
+            table = pq.read_table(self.store.folder(evaluation.stage).path / COMPLETIONS_FILE).to_pylist()
             for position, row in enumerate(table):
                 completion = Completion(
                     phase=evaluation.phase,
@@ -77,7 +78,7 @@ class RunReader:
 
     def rollouts(self, every: int) -> Iterator[Completion]:
         """Rollouts of the first and every so-many-th step; none unless the training is finished."""
-        for row in self._steps("rollouts"):
+        for row in self._steps(ROLLOUTS):
             if row["step"] == 1 or row["step"] % every == 0:
                 yield Completion(
                     phase="rollout",
@@ -94,5 +95,4 @@ class RunReader:
     def _steps(self, folder: str) -> list[dict[str, Any]]:
         if self.run.train not in self.done or self.run.train is None:
             return []
-        paths = sorted((self.store.folder(self.run.train).path / folder).glob("steps-*.parquet"))
-        return [row for path in paths for row in pq.read_table(path).to_pylist()]
+        return read_steps(self.store.folder(self.run.train).path / folder)

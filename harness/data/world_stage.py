@@ -12,9 +12,8 @@ from harness.data.files import CVBENCH_SCHEMA, SAT_SCHEMA
 from harness.data.question import LETTERS
 from harness.data.world import TASKS, Problem, Scene, render, sample, scene_rng
 from harness.record.context import StageContext
+from harness.record.outputs import TEST_FILE, TRAIN_FILE
 
-TRAIN_FILE = "train.parquet"
-TEST_FILE = "test.parquet"
 _TEST_CYCLE = (("Count", 1), ("Count", 1), ("Relation", 2), ("Depth", 2), ("Distance", 2))
 """Task and number of questions of each test scene in turn: as in CV-Bench some images are asked about twice. Not
 for Count, where a second colour in the scene would make nearly every count a one."""

@@ -8,16 +8,15 @@ import torch
 
 from harness.data.files import read_cvbench
 from harness.data.question import Question
-from harness.data.world_stage import TEST_FILE
-from harness.models.checkpoint import checkpoint_folder, is_adapter, last_checkpoint, load_model
+from harness.models.checkpoint import is_adapter, last_checkpoint, load_model
 from harness.models.processor import ImageTextProcessor, load_processor
 from harness.models.prompts import PROMPT_STYLES
 from harness.models.runtime import prepare_process
 from harness.record.atomic import write_table
 from harness.record.context import StageContext
+from harness.record.outputs import COMPLETIONS_FILE, TEST_FILE, checkpoint_folder
 from harness.study.settings import ProtocolSettings
 
-COMPLETIONS_FILE = "completions.parquet"
 COMPLETIONS_SCHEMA = pa.schema(
     [
         ("step", pa.int32()),

@@ -6,11 +6,6 @@ import torch
 from transformers import Qwen2VLForConditionalGeneration
 
 
-def checkpoint_folder(stage_folder: Path, step: int) -> Path:
-    """Where a stage keeps the checkpoint after an optimiser step."""
-    return stage_folder / "checkpoints" / f"step-{step:06d}"
-
-
 def last_checkpoint(stage_folder: Path) -> Path:
     """The checkpoint with the highest step.
 

@@ -77,18 +77,6 @@ class StageFolder:
         wanted = set(stage.cosmetic.get("checkpoints", []))
         return record is not None and wanted <= set(record.get("checkpoints", [])) and self.is_whole()
 
-    def checkpoint(self, step: int) -> Path:
-        """Folder of the checkpoint after ``step``.
-
-        Raises:
-            FileNotFoundError: it is not there; the message lists those that are.
-        """
-        path = self.path / "checkpoints" / f"step-{step:06d}"
-        if not path.is_dir():
-            there = ", ".join(map(str, self.checkpoints())) or "none"
-            raise FileNotFoundError(f"{self.path}: no checkpoint of step {step}; there are: {there}")
-        return path
-
     def checkpoints(self) -> list[int]:
         """Steps of the checkpoints that lie in the folder, whole or not."""
         names = (path.name for path in (self.path / "checkpoints").glob("step-*"))
@@ -155,18 +143,6 @@ class StageFolder:
         for folder in {(self.path / name).parent for name in names}:
             sync_path(folder)
         write_json(self.path / "done.json", {**record, "files": files, "checkpoints": self.checkpoints()})
-
-    def damaged(self) -> list[str]:
-        """Files whose content is not what the manifest says (reads everything)."""
-        bad = []
-        for name, entry in (self.done_record() or {"files": {}})["files"].items():
-            try:
-                with (self.path / name).open("rb") as file:
-                    if hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
-                        bad.append(name)
-            except OSError:
-                bad.append(name)
-        return bad
 
 
 class Store:

@@ -9,9 +9,9 @@ from torch import nn
 from transformers import Trainer
 
 from harness.record.atomic import write_json
+from harness.record.outputs import CHECKS_FILE
 from harness.scoring.rewards import REWARDS, Rollout
 
-CHECKS_FILE = "checks.json"
 MODULES: tuple[str, ...] = ("vision", "merger", "language")
 
 

@@ -16,11 +16,11 @@ from transformers import (
     TrainingArguments,
 )
 
-from harness.models.checkpoint import checkpoint_folder, last_checkpoint
+from harness.models.checkpoint import last_checkpoint, load_model
 from harness.models.processor import ImageTextProcessor, save_processor
 from harness.record.context import StageContext
+from harness.record.outputs import METRICS, StepLog, checkpoint_folder
 from harness.study.settings import OptimizerSettings
-from harness.train.outputs import StepLog
 
 LORA_TARGETS = r".*language_model\.layers\.\d+\.(self_attn\.(q|k|v|o)_proj|mlp\.(gate|up|down)_proj)"
 """The language model's linear layers, by their names in memory; neither vision tower nor merger."""
@@ -57,7 +57,7 @@ def trainer_arguments(settings: OptimizerSettings, seed: int, folder: Path) -> d
 def load_start(context: StageContext) -> tuple[Path, Qwen2VLForConditionalGeneration]:
     """The start model's last checkpoint and its model in float32."""
     start = last_checkpoint(context.inputs["model"])
-    return start, Qwen2VLForConditionalGeneration.from_pretrained(start, dtype=torch.float32)
+    return start, load_model(start)
 
 
 def lora_config(tuning: dict[str, Any]) -> LoraConfig | None:
@@ -105,7 +105,7 @@ class StageCallback(TrainerCallback):
         self.context = context
         self.processor = processor
         self.names = names
-        self.metrics = StepLog(context.folder / "metrics")
+        self.metrics = StepLog(context.folder / METRICS)
         self._seconds = 0.0
         self._last = time.perf_counter()
 

@@ -10,16 +10,15 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from harness.data.files import read_sat
 from harness.data.order import row_order
 from harness.data.question import Question
-from harness.data.world_stage import TRAIN_FILE
 from harness.models.processor import ImageTextProcessor, load_processor
 from harness.models.prompts import PROMPT_STYLES, PromptStyle
 from harness.models.runtime import prepare_process
 from harness.record.context import StageContext
+from harness.record.outputs import ROLLOUTS, TRAIN_FILE, StepLog, read_steps
 from harness.scoring.rewards import REWARDS, Rollout
 from harness.study.settings import GRPOSettings
 from harness.train.checks import check_rewards, conclude, train_checked
 from harness.train.common import StageCallback, lazy_dataset, load_start, lora_config, trainer_arguments
-from harness.train.outputs import StepLog, read_steps
 
 METRICS = {
     "loss": "loss",
@@ -47,7 +46,7 @@ def run(context: StageContext) -> None:
     processor.chat_template = style.template
     questions = read_sat(context.inputs["data"] / TRAIN_FILE, option_seed=seed)
     order = row_order(len(questions), settings.steps * settings.prompts_per_step, seed)
-    rollouts = RolloutLog(StepLog(context.folder / "rollouts"), settings, style, processor)
+    rollouts = RolloutLog(StepLog(context.folder / ROLLOUTS), settings, style, processor)
     completions = settings.prompts_per_step * settings.completions_per_prompt
     trainer = GRPOTrainer(
         model=model,
@@ -76,7 +75,7 @@ def run(context: StageContext) -> None:
     trainer.add_callback(StageCallback(context, processor, names))
     checks = train_checked(trainer, tuning, settings.steps)
     rollouts.log.flush()
-    checks["rewards"] = check_rewards(read_steps(context.folder / "rollouts"), settings.rewards, style.prefill)
+    checks["rewards"] = check_rewards(read_steps(context.folder / ROLLOUTS), settings.rewards, style.prefill)
     conclude(checks, context.folder)
 
 

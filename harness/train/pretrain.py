@@ -21,14 +21,13 @@ from transformers import Qwen2VLForConditionalGeneration
 from harness.data.documents import document, random_problem, random_scene_type
 from harness.data.question import Question
 from harness.data.world import COLORS, Problem, Scene, draw_scene, render, scene_rng
-from harness.models.checkpoint import checkpoint_folder
 from harness.models.micro import IMAGE_TOKENS, build_model, build_processor
 from harness.models.processor import ImageTextProcessor, save_processor
 from harness.models.prompts import PROMPT_STYLES, VISION
 from harness.models.runtime import prepare_process
 from harness.record.context import StageContext
+from harness.record.outputs import METRICS, StepLog, checkpoint_folder
 from harness.study.settings import PretrainSettings
-from harness.train.outputs import StepLog
 
 SCENES_PER_SEED = 10_000_000
 _EDGE = round(IMAGE_TOKENS**0.5)
@@ -45,7 +44,7 @@ def run(context: StageContext) -> None:
     def next_rng() -> random.Random:
         return scene_rng("pretrain", next(numbers))
 
-    metrics = StepLog(context.folder / "metrics")
+    metrics = StepLog(context.folder / METRICS)
     total = settings.vision_steps + settings.steps
     train_vision(model, processor, settings, next_rng, lambda step: context.progress(step, total))
     train_documents(
@@ -176,9 +175,7 @@ def main() -> None:
         if step % 100 == 0 or step == total:
             print(f"step {step}/{total}, {time.process_time() - started:.0f} CPU-s", flush=True)
 
-    context = StageContext(out, settings.identity(), report=report)
-    context.report_every = 0.0
-    run(context)
+    run(StageContext(out, settings.identity(), report=report, report_every=0.0))
     weights = checkpoint_folder(Path(), settings.steps) / "model.safetensors"
     rebuilt = hashlib.sha256((out / weights).read_bytes()).hexdigest()
     print(f"{out / weights}: sha256 {rebuilt}")

@@ -9,11 +9,11 @@ from trl.trainer.sft_trainer import SFTTrainer
 from harness.data.files import read_sat
 from harness.data.order import row_order
 from harness.data.question import Question
-from harness.data.world_stage import TRAIN_FILE
 from harness.models.processor import load_processor
 from harness.models.prompts import PROMPT_STYLES
 from harness.models.runtime import prepare_process
 from harness.record.context import StageContext
+from harness.record.outputs import TRAIN_FILE
 from harness.study.settings import Lesson, SFTSettings
 from harness.train.checks import conclude, train_checked
 from harness.train.common import StageCallback, lazy_dataset, load_start, lora_config, trainer_arguments

@@ -12,9 +12,9 @@ from harness.record.atomic import write_json, write_table
 from harness.record.attempts import open_attempt
 from harness.record.context import StageContext
 from harness.record.folders import Store
+from harness.record.outputs import StepLog
 from harness.record.status import Status, write_status
 from harness.study import Plan, Stage
-from harness.train.outputs import StepLog
 
 GROUP, PROMPTS = 2, 2
 

@@ -32,7 +32,6 @@ def test_every_stage_runs_once_after_its_inputs_and_is_recorded(toys):
         "out.json",
     ]
     assert done["checkpoints"] == [5, 10]
-    assert folder.damaged() == []
     status = folder.status()
     assert status is not None
     assert (status.state, status.step, status.total, status.numbers) == ("done", 10, 10, {"reward": 1.0})

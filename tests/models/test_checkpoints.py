@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.models.checkpoint import checkpoint_folder, is_adapter, last_checkpoint, load_model
+from harness.models.checkpoint import is_adapter, last_checkpoint, load_model
+from harness.record.outputs import checkpoint_folder
 
 
 def test_the_last_checkpoint_has_the_highest_step(tmp_path: Path) -> None:

@@ -71,15 +71,11 @@ def test_done_needs_manifest_files_and_checkpoints(store):
     assert not store.is_done(STAGE)
     folder = finish(store, STAGE, [5, 10])
     assert store.is_done(STAGE)
-    assert folder.checkpoint(5).name == "step-000005"
-    with pytest.raises(FileNotFoundError, match=r"no checkpoint of step 7; there are: 5, 10"):
-        folder.checkpoint(7)
     assert not store.is_done(Stage("sft", {"a": 1}, {}, {"checkpoints": [7]}))
     (folder.path / "metrics" / "part.bin").write_bytes(b"1234")
     assert not store.is_done(STAGE)
     (folder.path / "metrics" / "part.bin").write_bytes(b"54321")
-    assert store.is_done(STAGE)  # sizes are looked at every time, contents on demand
-    assert folder.damaged() == ["metrics/part.bin"]
+    assert store.is_done(STAGE)
     (folder.path / "done.json").unlink()
     assert not store.is_done(STAGE)
 

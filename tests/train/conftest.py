@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from harness.models.checkpoint import checkpoint_folder
+from harness.record.outputs import checkpoint_folder
 from harness.study.settings import GRPOSettings, SFTSettings
 
 STEPS = 3

@@ -2,8 +2,8 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.record.outputs import read_steps
 from harness.scoring.rewards import REWARDS, Rollout
-from harness.train.outputs import read_steps
 
 STEPS, PROMPTS, GROUP = 3, 3, 6
 

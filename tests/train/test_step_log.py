@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from harness.train.outputs import StepLog, read_steps
+from harness.record.outputs import StepLog, read_steps
 
 
 def test_rows_go_to_files_of_fifty_steps(tmp_path: Path) -> None:

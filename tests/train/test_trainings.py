@@ -13,10 +13,10 @@ from harness.data.order import row_order
 from harness.models.checkpoint import is_adapter, last_checkpoint, load_model
 from harness.models.processor import load_processor
 from harness.record.context import StageContext, StopRequested
+from harness.record.outputs import read_steps
 from harness.record.schemas import schema
 from harness.study.settings import SFTSettings
 from harness.train import checks, sft
-from harness.train.outputs import read_steps
 
 FULL = {"kind": "full"}
 LORA = {"kind": "lora", "rank": 4, "alpha": 32.0, "dropout": 0.0}

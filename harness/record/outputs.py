@@ -1,13 +1,28 @@
-"""What a training stage writes beside its checkpoints: metrics and rollouts as parquet files of step ranges."""
+"""What stages write, by name: the one place that those who write and those who read agree on."""
 
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from harness.record.atomic import write_table
 
-ROWS_PER_STEP_RANGE = 50
+TRAIN_FILE = "train.parquet"
+"""Of a data stage: training questions in SAT's columns."""
+TEST_FILE = "test.parquet"
+"""Of a data stage: held-out questions in CV-Bench's columns."""
+COMPLETIONS_FILE = "completions.parquet"
+"""Of an evaluate stage: one row per checkpoint and question."""
+CHECKS_FILE = "checks.json"
+"""Of a training stage: manipulation checks, name -> {passed, detail}."""
+METRICS = "metrics"
+"""Of a training stage: folder of a `StepLog`, one row per optimiser step."""
+ROLLOUTS = "rollouts"
+"""Of a GRPO stage: folder of a `StepLog`, one row per sampled completion."""
+STEPS_PER_FILE = 50
+
+
+def checkpoint_folder(stage_folder: Path, step: int) -> Path:
+    """Where a stage keeps the checkpoint after an optimiser step."""
+    return stage_folder / "checkpoints" / f"step-{step:06d}"
 
 
 class StepLog:
@@ -22,7 +37,7 @@ class StepLog:
 
     def add(self, row: dict[str, Any]) -> None:
         """Append a row; rows must come in order of their step."""
-        if self._rows and row["step"] != self._rows[-1]["step"] and self._rows[-1]["step"] % ROWS_PER_STEP_RANGE == 0:
+        if self._rows and row["step"] != self._rows[-1]["step"] and self._rows[-1]["step"] % STEPS_PER_FILE == 0:
             self.flush()
         self._rows.append(row)
 
@@ -32,6 +47,8 @@ class StepLog:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         name = f"steps-{self._rows[0]['step']:06d}-{self._rows[-1]['step']:06d}.parquet"
+        import pyarrow as pa  # slow to import, and the verbs that only look need it not
+
         columns = list(dict.fromkeys(key for row in self._rows for key in row))
         table = pa.table({name: [row.get(name) for row in self._rows] for name in columns})
         write_table(self.folder / name, table)
