@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis import tables as sheets
-from analysis.contrasts import UNIT, ContrastResult, contrasts
+from analysis.contrast_tables import claim_table, contrast_table
+from analysis.contrasts import ContrastResult, contrasts
 from analysis.files import DECIMALS, write_bytes, write_csv, write_text
 from analysis.load import Tables, load
-from analysis.scores import ArmTable, arm_table
+from analysis.scores import ArmTable, all_rules, arm_table
 
 ESTIMATES = pa.schema(
     [
@@ -68,11 +69,13 @@ def compare(folder: Path, out: Path | None = None) -> Comparison:
         table.name: table
         for table in (
             sheets.arms(tables, arms),
-            sheets.contrast_table(tables, results),
+            contrast_table(tables, results),
+            claim_table(tables, results),
             sheets.protocol_rule_table(tables),
             sheets.seeds(tables, arms),
             sheets.completeness_table(tables),
         )
+        if table is not None
     }
     table_paths = []
     for name, table in shown.items():
@@ -113,6 +116,7 @@ def _page(
         pictures.get("arms", ""),
         shown["contrasts"].markdown(),
         sides,
+        shown["claims"].markdown() if "claims" in shown else "",
         "## Training\n",
         pictures.get("curves", no_curves),
         pictures.get("rewards", ""),
@@ -126,25 +130,26 @@ def _page(
 
 
 def _estimates(tables: Tables, arms: ArmTable, results: Sequence[ContrastResult]) -> Iterable[tuple]:
-    for rule in tables.rules:
-        table = arms if rule == arms.rule else arm_table(tables, rule)
-        for row in table.rows:
+    first = arms.scopes[0]
+    for rule in all_rules(tables):
+        for row in arm_table(tables, rule).rows:
             name = f"{row.arm} | {row.protocol} | {rule}"
             # The arm table shows the deciding rule; the other rules' overall numbers stand in the protocol
             # table.
-            places = [("arms", scope) for scope in table.scopes] if rule == arms.rule else []
-            for where, scope in [*places, ("protocols", table.scopes[0])]:
+            decides = rule == tables.rules_of(row.protocol)[0]
+            places = [("arms", scope) for scope in arms.scopes] if decides else []
+            for where, scope in [*places, ("protocols", first)]:
                 interval = row.cells[scope].interval
                 low, high = (None, None) if interval is None else (interval.low, interval.high)
                 yield where, name, scope, interval and interval.mean, low, high, row.n, "percent"
             yield "protocols", name, "parsed", row.parsed, None, None, row.n, "percent"
-            if rule != arms.rule:
+            if not decides:
                 continue
             yield "arms", name, "parsed", row.parsed, None, None, row.n, "percent"
             yield "arms", name, "tokens", row.tokens, None, None, row.n, "token"
             for column, count in (("planned", row.planned), ("missing", row.planned - row.n)):
                 yield "arms", name, column, float(count), None, None, row.n, "run"
-            for scope in table.scopes:
+            for scope in arms.scopes:
                 for run, value in row.cells[scope].values.items():
                     yield "seeds", f"{run} | {row.protocol} | {rule}", scope, value, None, None, 1, "percent"
     for reference in arms.references:
@@ -153,11 +158,15 @@ def _estimates(tables: Tables, arms: ArmTable, results: Sequence[ContrastResult]
     for result in results:
         interval = result.interval
         low, high, n = (None, None, 0) if interval is None else (interval.low, interval.high, interval.n)
-        yield "contrasts", result.name, "a - b", interval and interval.mean, low, high, n, UNIT
+        yield "contrasts", result.name, "a - b", interval and interval.mean, low, high, n, result.unit
         if interval is not None:
             yield "contrasts", result.name, "p", interval.p, None, None, n, "probability"
             yield "contrasts", result.name, "df", interval.df, None, None, n, "degree of freedom"
         yield "contrasts", result.name, "missing", float(result.missing), None, None, n, "run"
+    units = {result.name: result.unit for result in results}
+    for claim in tables.study["claims"]:
+        if claim["figure"] is not None and claim["contrast"] is not None:
+            yield "claims", claim["name"], "printed", claim["figure"], None, None, 0, units[claim["contrast"]]
 
 
 def _parquet(rows: Iterable[tuple]) -> bytes:

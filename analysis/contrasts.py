@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.load import Tables
-from analysis.scores import Final, Finals, finals
+from analysis.metrics import METRICS
 from analysis.sentences import sentence
 from analysis.statistics import (
     MeanInterval,
@@ -15,19 +15,7 @@ from analysis.statistics import (
     paired_interval,
     welch_interval,
 )
-
-UNIT = "percentage point"
-
-
-@dataclass(frozen=True)
-class Side:
-    """One side of a contrast, fully resolved."""
-
-    arm: str
-    protocol: str
-    rule: str
-    own: bool
-    """The protocol is the arm's own."""
+from analysis.values import RunValues, Side, SideValues, side_values
 
 
 @dataclass(frozen=True)
@@ -44,7 +32,7 @@ class ContrastResult:
     method: str
     """The interval that was computed; ``none`` without an estimate."""
     interval: MeanInterval | None
-    """Of a minus b, in percentage points."""
+    """Of a minus b, in the metric's unit."""
     per_seed: dict[str, float]
     """Question-paired difference of each seed (or of the two checkpoints)."""
     n_a: int
@@ -59,7 +47,11 @@ class ContrastResult:
     reason: str
     """Why there is no estimate or no interval; empty otherwise."""
     sentence: str = ""
-    unit: str = UNIT
+
+    @property
+    def unit(self) -> str:
+        """Unit of estimate, interval and margin."""
+        return METRICS[self.metric].unit
 
     @property
     def missing(self) -> int:
@@ -70,10 +62,15 @@ class ContrastResult:
     def labels(self) -> tuple[str, str]:
         """Short names of the sides: the arm, and whatever is not its default or differs between the sides."""
         same_arm, other_rule = self.a.arm == self.b.arm, self.a.rule != self.b.rule
+        other_step = self.a.step != self.b.step
         shown = []
         for side in (self.a, self.b):
-            parts = [] if side.own and not same_arm else [side.protocol]
-            parts += [side.rule] if other_rule else []
+            parts = [] if side.own and (other_step or not same_arm) else [side.protocol]
+            parts += [side.rule] if other_rule and side.rule else []
+            if side.step is not None:
+                parts.append(f"step {side.step}")
+            elif other_step and same_arm:
+                parts.append("last step")
             shown.append(side.arm + (f" ({', '.join(parts)})" if parts else ""))
         return shown[0], shown[1]
 
@@ -91,16 +88,16 @@ def contrast(tables: Tables, declared: dict[str, Any]) -> ContrastResult:
     where the other is a single run. Where both sides come down to one run each, it is over questions,
     clustered by image, and speaks about these two checkpoints only.
     """
-    a, b = _side(tables, declared["a"]), _side(tables, declared["b"])
-    found_a, found_b = _found(tables, a), _found(tables, b)
+    a, b = _side(tables, declared["a"], declared["metric"]), _side(tables, declared["b"], declared["metric"])
+    found_a, found_b = (side_values(tables, side, declared["metric"]) for side in (a, b))
     blank = ContrastResult(
         name=declared["name"],
-        question=declared.get("question") or "",
+        question=declared["question"],
         a=a,
         b=b,
-        metric=declared.get("metric") or "accuracy",
-        pairing=declared.get("pairing") or "none",
-        margin=declared.get("margin"),
+        metric=declared["metric"],
+        pairing=declared["pairing"],
+        margin=declared["margin"],
         method="none",
         interval=None,
         per_seed={},
@@ -111,27 +108,29 @@ def contrast(tables: Tables, declared: dict[str, Any]) -> ContrastResult:
         population="",
         reason="",
     )
-    result = _result(blank, found_a, found_b, questions=len(tables.questions))
+    result = _result(blank, found_a, found_b)
     return replace(result, sentence=sentence(result))
 
 
-def _result(blank: ContrastResult, a: Finals, b: Finals, questions: int) -> ContrastResult:
-    if blank.metric != "accuracy":
-        return replace(blank, reason=f"the metric {blank.metric!r} is unknown here; there is accuracy")
+def _result(blank: ContrastResult, a: SideValues, b: SideValues) -> ContrastResult:
     for side, found in ((blank.a, a), (blank.b, b)):
         if not found.found:
-            return replace(blank, reason=f"{side.arm} has no finished run under {side.protocol}/{side.rule}")
+            return replace(blank, reason=f"{side.arm} has no finished run under {side.place}")
+    common = set.intersection(*(set(each.values["question"]) for each in (*a.found, *b.found)))
+    if not common:
+        return replace(blank, reason="the two sides have no question in common")
+    a, b = a.cut(common), b.cut(common)
     # An arm without randomness is one run of seed None; it stands against every seed of the other side.
     fixed_a, fixed_b = a.found[0].seed is None, b.found[0].seed is None
-    on = f"these {questions}"
+    on = f"these {len(common)}"
     if not fixed_a and not fixed_b and blank.pairing == "seed":
         return _paired(blank, a, b, on)
     if len(a.found) == 1 and len(b.found) == 1:
         return _checkpoints(blank, a.found[0], b.found[0], on)
     if fixed_a or fixed_b:
         return _against_one(blank, a, b, fixed_a, on)
-    first = [final.accuracy()["overall"] for final in a.found]
-    second = [final.accuracy()["overall"] for final in b.found]
+    factor = METRICS[blank.metric].factor
+    first, second = ([factor * float(run.values["value"].mean()) for run in side.found] for side in (a, b))
     interval = welch_interval(first, second)
     return replace(
         blank,
@@ -144,7 +143,7 @@ def _result(blank: ContrastResult, a: Finals, b: Finals, questions: int) -> Cont
     )
 
 
-def _paired(blank: ContrastResult, a: Finals, b: Finals, on: str) -> ContrastResult:
+def _paired(blank: ContrastResult, a: SideValues, b: SideValues, on: str) -> ContrastResult:
     by_seed_a = {final.seed: final for final in a.found}
     by_seed_b = {final.seed: final for final in b.found}
     common = [seed for seed in by_seed_a if seed in by_seed_b]
@@ -159,7 +158,7 @@ def _paired(blank: ContrastResult, a: Finals, b: Finals, on: str) -> ContrastRes
         return replace(blank, reason="the two sides have no finished seed in common")
     if len(common) == 1:
         return _checkpoints(blank, by_seed_a[common[0]], by_seed_b[common[0]], on)
-    pairs = {seed: _difference(by_seed_a[seed], by_seed_b[seed]) for seed in common}
+    pairs = {seed: _difference(by_seed_a[seed], by_seed_b[seed], blank.metric) for seed in common}
     return replace(
         blank,
         method="t over seed-paired differences",
@@ -171,12 +170,12 @@ def _paired(blank: ContrastResult, a: Finals, b: Finals, on: str) -> ContrastRes
     )
 
 
-def _against_one(blank: ContrastResult, a: Finals, b: Finals, fixed_a: bool, on: str) -> ContrastResult:
+def _against_one(blank: ContrastResult, a: SideValues, b: SideValues, fixed_a: bool, on: str) -> ContrastResult:
     many = b if fixed_a else a
     fixed, random = (blank.a.arm, blank.b.arm) if fixed_a else (blank.b.arm, blank.a.arm)
     values = {
-        f"seed={final.seed}": _difference(a.found[0], final) if fixed_a else _difference(final, b.found[0])
-        for final in many.found
+        f"seed={run.seed}": _difference(a.found[0] if fixed_a else run, run if fixed_a else b.found[0], blank.metric)
+        for run in many.found
     }
     return replace(
         blank,
@@ -189,9 +188,9 @@ def _against_one(blank: ContrastResult, a: Finals, b: Finals, fixed_a: bool, on:
     )
 
 
-def _checkpoints(blank: ContrastResult, a: Final, b: Final, on: str) -> ContrastResult:
+def _checkpoints(blank: ContrastResult, a: RunValues, b: RunValues, on: str) -> ContrastResult:
     merged = _merge(a, b)
-    differences = 100.0 * (merged["correct_a"].astype(float) - merged["correct_b"].astype(float))
+    differences = METRICS[blank.metric].factor * (merged["value_a"] - merged["value_b"])
     interval = clustered_interval(differences.to_numpy(), merged["image"].tolist())
     return replace(
         blank,
@@ -208,38 +207,34 @@ def _checkpoints(blank: ContrastResult, a: Final, b: Final, on: str) -> Contrast
     )
 
 
-def _lost(a: Side, found_a: Finals, b: Side, found_b: Finals) -> dict[str, str]:
+def _lost(a: Side, found_a: SideValues, b: Side, found_b: SideValues) -> dict[str, str]:
     if a.arm != b.arm:
         return found_a.lost | found_b.lost
-    # One arm under two protocols or rules: a run can be lost on either side or on both.
+    # One arm under two protocols, rules or steps: a run can be lost on either side or on both.
     return {
-        f"{run} under {side.protocol}/{side.rule}": why
+        f"{run} under {side.place}": why
         for side, found in ((a, found_a), (b, found_b))
         for run, why in found.lost.items()
     }
 
 
-def _seed(a: Final, b: Final) -> int | None:
+def _seed(a: RunValues, b: RunValues) -> int | None:
     return a.seed if a.seed is not None else b.seed
 
 
-def _difference(a: Final, b: Final) -> float:
-    """Question-paired difference of two runs in percentage points."""
+def _difference(a: RunValues, b: RunValues, metric: str) -> float:
+    """Question-paired difference of two runs in the metric's unit."""
     merged = _merge(a, b)
-    return 100.0 * float(merged["correct_a"].sum() - merged["correct_b"].sum()) / len(merged)
+    return METRICS[metric].factor * float(merged["value_a"].sum() - merged["value_b"].sum()) / len(merged)
 
 
-def _merge(a: Final, b: Final) -> pd.DataFrame:
-    columns = ["question", "image", "correct"]
-    other = b.answers[["question", "correct"]]
-    return a.answers[columns].merge(other, on="question", suffixes=("_a", "_b"), validate="one_to_one")
+def _merge(a: RunValues, b: RunValues) -> pd.DataFrame:
+    other = b.values[["question", "value"]]
+    return a.values.merge(other, on="question", suffixes=("_a", "_b"), validate="one_to_one")
 
 
-def _side(tables: Tables, declared: dict[str, Any]) -> Side:
+def _side(tables: Tables, declared: dict[str, Any], metric: str) -> Side:
     own = tables.own_protocol(declared["arm"])
-    protocol = declared.get("protocol") or own
-    return Side(declared["arm"], protocol, declared.get("rule") or tables.rules[0], protocol == own)
-
-
-def _found(tables: Tables, side: Side) -> Finals:
-    return finals(tables, side.arm, side.protocol, side.rule)
+    protocol = declared["protocol"]
+    rule = declared["rule"] if metric == "accuracy" else None
+    return Side(declared["arm"], protocol, rule, protocol == own, declared["step"])

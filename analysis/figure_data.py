@@ -13,7 +13,7 @@ WINDOW = 10
 
 
 def curves(tables: Tables) -> pd.DataFrame:
-    """Accuracy and completion length over training, under each arm's own protocol and the first rule.
+    """Accuracy and completion length over training, under each arm's own protocol and the rule that decides there.
 
     Returns:
         Columns arm, protocol, series (``seed=0`` ... or ``mean``), step, accuracy (percent), tokens (mean
@@ -21,8 +21,11 @@ def curves(tables: Tables) -> pd.DataFrame:
         checkpoint.
     """
     own = {arm: tables.own_protocol(arm) for arm in tables.arms}
-    answers = tables.answers[(tables.answers["phase"] == "curve") & (tables.answers["rule"] == tables.rules[0])]
-    answers = answers[answers["protocol"] == answers["arm"].map(own)]
+    decides = {protocol: tables.rules_of(protocol)[0] for protocol in tables.study["protocols"]}
+    answers = tables.answers[tables.answers["phase"] == "curve"]
+    answers = answers[
+        (answers["protocol"] == answers["arm"].map(own)) & (answers["rule"] == answers["protocol"].map(decides))
+    ]
     keys = ["arm", "protocol", "run", "seed", "step"]
     grouped = answers.groupby(keys, dropna=False, sort=True)
     frame = grouped.agg(accuracy=("correct", "mean"), questions=("correct", "size")).reset_index()

@@ -18,7 +18,7 @@ from analysis import figure_data
 from analysis.figure_data import MEAN, WINDOW
 from analysis.files import write_bytes, write_csv
 from analysis.load import Tables
-from analysis.scores import OVERALL, ArmTable
+from analysis.scores import ArmTable
 
 DPI = 160
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -118,8 +118,9 @@ def draw_rewards(tables: Tables, frame: pd.DataFrame) -> Figure:
 
 
 def draw_arms(tables: Tables, table: ArmTable, frame: pd.DataFrame) -> Figure:
-    """Final accuracy by arm, overall and by task: every seed, mean and interval, chance, best constant."""
-    scopes = [scope for scope in table.scopes if (frame["scope"] == scope).any()]
+    """Final accuracy by arm, in total and by task: every seed, mean and interval, chance, best constant."""
+    # Sources are left to the table: their panels would be too many to read.
+    scopes = [scope for scope in table.scopes if scope not in tables.sources and (frame["scope"] == scope).any()]
     figure = _figure(4.6 + 2.0 * len(scopes), 2.2 + 0.5 * len(tables.arms))
     panels = figure.subplots(1, len(scopes), sharey=True, squeeze=False, width_ratios=[1.8, *[1] * (len(scopes) - 1)])[
         0
@@ -131,8 +132,8 @@ def draw_arms(tables: Tables, table: ArmTable, frame: pd.DataFrame) -> Figure:
             for value in chosen.loc[chosen["arm"] == name, "accuracy"]:
                 axes.axvline(value, zorder=1, **style)
         for place, arm in enumerate(tables.arms):
-            _dots(axes, chosen[chosen["arm"] == arm], place, shown[arm], named=scope == OVERALL)
-        axes.set(title=scope.capitalize() if scope == OVERALL else scope, xlim=(-6, 106), xticks=[0, 50, 100])
+            _dots(axes, chosen[chosen["arm"] == arm], place, shown[arm], named=scope == scopes[0])
+        axes.set(title=scope[:1].upper() + scope[1:], xlim=(-6, 106), xticks=[0, 50, 100])
         axes.grid(axis="y", visible=False)
     panels[0].set(xticks=range(0, 101, 20), yticks=range(len(tables.arms)), yticklabels=tables.arms)
     panels[0].set_ylim(len(tables.arms) - 0.4, -0.6)

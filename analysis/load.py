@@ -10,14 +10,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of ``study.json`` and of every table that this code reads."""
+
+OPTION_RULES = ("likelihood_per_token", "likelihood")
+"""Rules that read the answers of a protocol with ``method: options``; the first decides."""
 
 KEYS: dict[str, tuple[str, ...]] = {
     "runs": ("run",),
     "questions": ("suite", "question"),
     "answers": ("run", "phase", "step", "suite", "question", "protocol", "rule"),
     "completions": ("run", "phase", "step", "protocol", "question", "sample"),
+    "option_scores": ("run", "phase", "step", "protocol", "question", "option"),
     "traces": ("run", "phase", "step", "protocol", "question", "sample"),
     "training": ("run", "step"),
     "stages": ("stage",),
@@ -43,6 +47,7 @@ class Tables:
     questions: pd.DataFrame
     answers: pd.DataFrame
     completions: pd.DataFrame
+    option_scores: pd.DataFrame
     traces: pd.DataFrame
     training: pd.DataFrame
     stages: pd.DataFrame
@@ -55,17 +60,33 @@ class Tables:
 
     @property
     def rules(self) -> list[str]:
-        """Scoring rules; the first decides."""
+        """Scoring rules that completions are read by; the first decides."""
         return list(self.study["rules"])
+
+    def rules_of(self, protocol: str) -> list[str]:
+        """Scoring rules that a protocol's answers are read by; the first decides."""
+        return list(OPTION_RULES) if self.study["protocols"][protocol]["method"] == "options" else self.rules
 
     @property
     def tasks(self) -> list[str]:
         """Tasks in the order in which the questions meet them."""
         return list(dict.fromkeys(self.questions.sort_values("question", kind="stable")["task"]))
 
+    @property
+    def sources(self) -> list[str]:
+        """Sources of the questions in the order in which the questions meet them."""
+        return list(dict.fromkeys(self.questions.sort_values("question", kind="stable")["source"]))
+
     def own_protocol(self, arm: str) -> str:
         """The protocol that an arm is judged by unless a contrast names another."""
-        return next(each["protocol"] for each in self.study["arms"] if each["name"] == arm)
+        return self._arm(arm)["protocol"]
+
+    def curve_questions(self, arm: str) -> int:
+        """How many questions an arm's checkpoints before the last were asked."""
+        return min(self._arm(arm)["curve_questions"], len(self.questions))
+
+    def _arm(self, name: str) -> dict[str, Any]:
+        return next(each for each in self.study["arms"] if each["name"] == name)
 
 
 def load(folder: Path | str) -> Tables:
@@ -98,7 +119,7 @@ def load(folder: Path | str) -> Tables:
 def _read_study(path: Path) -> dict[str, Any]:
     study = _reading(path, lambda: json.loads(path.read_text(encoding="utf-8")))
     _check_version(path, study.get("schema_version"))
-    needed = ("study", "title", "arms", "protocols", "rules", "seeds", "contrasts")
+    needed = ("study", "title", "arms", "protocols", "rules", "seeds", "contrasts", "claims")
     if missing := [key for key in needed if key not in study]:
         raise CollectedError(f"{path}: lacks {', '.join(missing)}. Collect the study anew: ablate collect")
     arms = [arm["name"] for arm in study["arms"]]

@@ -1,4 +1,4 @@
-"""Accuracy of every run, and the arm table: arms x tasks, with the seed as the unit."""
+"""Accuracy of every run, and the arm table: arms x tasks and sources, with the seed as the unit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from analysis.load import Tables
+from analysis.scopes import Weights, scopes, weighted_mean
 from analysis.statistics import MeanInterval, mean_interval
-
-OVERALL = "overall"
 
 
 @dataclass(frozen=True)
@@ -19,14 +18,12 @@ class Final:
     seed: int | None
     """None for an arm without randomness."""
     answers: pd.DataFrame
-    """One row per question: question, task, image, status, correct."""
+    """One row per question: question, status, correct."""
 
-    def accuracy(self) -> dict[str, float]:
-        """Percent correct, overall (micro: every question counts the same) and by task."""
-        by_task = self.answers.groupby("task", sort=False)["correct"].mean()
-        return {OVERALL: 100.0 * float(self.answers["correct"].mean())} | {
-            str(task): 100.0 * float(share) for task, share in by_task.items()
-        }
+    def accuracy(self, weights: Weights) -> dict[str, float]:
+        """Percent correct by scope."""
+        correct = self.answers.set_index("question")["correct"]
+        return {scope: 100.0 * weighted_mean(correct, each) for scope, each in weights.items()}
 
     def parsed(self) -> float:
         """Percent of the completions from which the rule could read an answer."""
@@ -47,7 +44,7 @@ class Finals:
 
 @dataclass(frozen=True)
 class Cell:
-    """One arm on one scope (overall or a task), in percent."""
+    """One arm on one scope (overall, a task, ...), in percent."""
 
     values: dict[str, float]
     """Accuracy of each run, by run id."""
@@ -78,7 +75,7 @@ class ArmRow:
     @property
     def n(self) -> int:
         """Runs with a score."""
-        return len(self.cells[OVERALL].values)
+        return len(next(iter(self.cells.values())).values)
 
 
 @dataclass(frozen=True)
@@ -93,39 +90,64 @@ class Reference:
 
 @dataclass(frozen=True)
 class ArmTable:
-    """Arms x (overall, tasks) under one rule, with chance and the best constant answer beside them."""
+    """Arms x scopes, with chance and the best constant answer beside them."""
 
     rule: str
+    """Scoring rule of the completions; a row tells its own."""
     scopes: tuple[str, ...]
+    """Names as in `analysis.scopes`; the first is over all questions."""
     rows: tuple[ArmRow, ...]
     references: tuple[Reference, ...]
     questions: int
 
 
+@dataclass(frozen=True)
+class WholeRuns:
+    """Rows of an arm by run."""
+
+    found: tuple[tuple[str, int | None, pd.DataFrame], ...]
+    """Run id, seed (None for an arm without randomness) and rows of every run that has all its questions."""
+    lost: dict[str, str]
+    planned: int
+    done: int
+
+
+def whole_runs(tables: Tables, arm: str, rows: pd.DataFrame, expected: int, place: str) -> WholeRuns:
+    """Rows of every planned run of an arm; a run that lacks any question counts as lost.
+
+    Args:
+        rows: one row for each run and question.
+        expected: questions that each run should have.
+        place: what the rows are of, for the reasons.
+    """
+    runs = tables.runs[tables.runs["arm"] == arm].sort_values(["seed", "run"], na_position="first")
+    by_run = {str(run): frame for run, frame in rows.groupby("run", sort=False)}
+    found: list[tuple[str, int | None, pd.DataFrame]] = []
+    lost: dict[str, str] = {}
+    for run, seed, state, reason in zip(runs["run"], runs["seed"], runs["state"], runs["reason"], strict=True):
+        own = by_run.get(run)
+        if own is None:
+            told = f": {reason}" if isinstance(reason, str) and reason else ""
+            lost[run] = f"no answers under {place}" if state == "done" else f"{state}{told}"
+        elif len(own) < expected:
+            lost[run] = f"{len(own)} of {expected} questions answered"
+        else:
+            found.append((run, None if pd.isna(seed) else int(seed), own))
+    return WholeRuns(tuple(found), lost, planned=len(runs), done=int((runs["state"] == "done").sum()))
+
+
 def finals(tables: Tables, arm: str, protocol: str, rule: str) -> Finals:
     """Final answers of every planned run of an arm; a run that lacks any question counts as lost."""
-    runs = tables.runs[tables.runs["arm"] == arm].sort_values(["seed", "run"], na_position="first")
     chosen = tables.answers[
         (tables.answers["arm"] == arm)
         & (tables.answers["phase"] == "final")
         & (tables.answers["protocol"] == protocol)
         & (tables.answers["rule"] == rule)
     ]
-    by_run = {str(run): frame for run, frame in chosen.groupby("run", sort=False)}
-    expected = len(tables.questions)
-    found: list[Final] = []
-    lost: dict[str, str] = {}
-    for run, seed, state, reason in zip(runs["run"], runs["seed"], runs["state"], runs["reason"], strict=True):
-        answers = by_run.get(run)
-        if answers is None:
-            told = f": {reason}" if isinstance(reason, str) and reason else ""
-            lost[run] = f"no answers under {protocol}/{rule}" if state == "done" else f"{state}{told}"
-        elif len(answers) < expected:
-            lost[run] = f"{len(answers)} of {expected} questions answered"
-        else:
-            columns = answers[["question", "task", "image", "status", "correct"]]
-            found.append(Final(run, None if pd.isna(seed) else int(seed), columns))
-    return Finals(tuple(found), lost, planned=len(runs), done=int((runs["state"] == "done").sum()))
+    whole = whole_runs(tables, arm, chosen, len(tables.questions), f"{protocol}/{rule}")
+    columns = ["question", "status", "correct"]
+    found = tuple(Final(run, seed, rows[columns]) for run, seed, rows in whole.found)
+    return Finals(found, whole.lost, whole.planned, whole.done)
 
 
 def protocols_of(tables: Tables, arm: str) -> list[str]:
@@ -140,22 +162,36 @@ def arm_table(tables: Tables, rule: str | None = None) -> ArmTable:
     """Score every arm under every protocol it was evaluated under.
 
     Args:
-        rule: scoring rule; the study's first by default.
+        rule: scoring rule, and only the protocols that it reads; by default all protocols, each by the rule that
+            decides there.
 
     Raises:
         ValueError: the study has no such rule.
     """
-    rule = rule or tables.rules[0]
-    if rule not in tables.rules:
-        raise ValueError(f"no scoring rule {rule!r} in this study; there are {', '.join(tables.rules)}")
-    scopes = (OVERALL, *tables.tasks)
+    known = all_rules(tables)
+    if rule is not None and rule not in known:
+        raise ValueError(f"no scoring rule {rule!r} in this study; there are {', '.join(known)}")
+    weights = scopes(tables.questions)
     lengths = _mean_tokens(tables)
     rows = [
-        _row(tables, arm, protocol, rule, scopes, lengths)
+        _row(tables, arm, protocol, rule or tables.rules_of(protocol)[0], weights, lengths)
         for arm in tables.arms
         for protocol in protocols_of(tables, arm)
+        if rule is None or rule in tables.rules_of(protocol)
     ]
-    return ArmTable(rule, scopes, tuple(rows), references(tables.questions, scopes), len(tables.questions))
+    return ArmTable(
+        rule or tables.rules[0],
+        tuple(weights),
+        tuple(rows),
+        references(tables.questions, weights),
+        len(tables.questions),
+    )
+
+
+def all_rules(tables: Tables) -> list[str]:
+    """Rules of all protocols that arms were evaluated under, those of completions first."""
+    used = [protocol for arm in tables.arms for protocol in protocols_of(tables, arm)]
+    return list(dict.fromkeys([*tables.rules, *(rule for protocol in used for rule in tables.rules_of(protocol))]))
 
 
 def run_scores(tables: Tables) -> pd.DataFrame:
@@ -164,40 +200,45 @@ def run_scores(tables: Tables) -> pd.DataFrame:
     Returns:
         Columns run, arm, seed, protocol, rule, scope, accuracy (percent), questions.
     """
+    weights = scopes(tables.questions)
     rows = []
     for arm in tables.arms:
         for protocol in protocols_of(tables, arm):
-            for rule in tables.rules:
+            for rule in tables.rules_of(protocol):
                 for final in finals(tables, arm, protocol, rule).found:
-                    sizes = {OVERALL: len(final.answers), **final.answers["task"].value_counts().to_dict()}
-                    for scope, accuracy in final.accuracy().items():
-                        rows.append((final.run, arm, final.seed, protocol, rule, scope, accuracy, sizes[scope]))
+                    for scope, accuracy in final.accuracy(weights).items():
+                        size = len(weights[scope])
+                        rows.append((final.run, arm, final.seed, protocol, rule, scope, accuracy, size))
     columns = ["run", "arm", "seed", "protocol", "rule", "scope", "accuracy", "questions"]
     return pd.DataFrame(rows, columns=columns).astype({"seed": "Int64"})
 
 
-def references(questions: pd.DataFrame, scopes: tuple[str, ...]) -> tuple[Reference, ...]:
-    """Chance (mean over questions of 1 / number of options) and the best constant answer, by scope.
+def references(questions: pd.DataFrame, weights: Weights) -> tuple[Reference, ...]:
+    """Chance (1 / number of options) and the best constant answer, by scope.
 
     The best constant answer is the better of always giving one option's text and always giving one letter;
     the overall one is a single answer to all questions, that of a task one answer to that task.
+
+    Args:
+        weights: of the questions by scope, as `analysis.scopes.scopes` gives them.
     """
     chance: dict[str, float] = {}
     constant: dict[str, float] = {}
     details: dict[str, str] = {}
-    for scope in scopes:
-        chosen = questions if scope == OVERALL else questions[questions["task"] == scope]
-        if chosen.empty:
+    by_question = questions.set_index("question")
+    for scope, each in weights.items():
+        if each.empty:
             continue
-        chance[scope] = 100.0 * float((1.0 / chosen["choices"].map(len)).mean())
-        constant[scope], details[scope] = _best_constant(chosen)
+        chance[scope] = 100.0 * weighted_mean(1.0 / by_question["choices"].map(len), each)
+        constant[scope], details[scope] = _best_constant(by_question, each)
     return Reference("chance", chance), Reference("best constant answer", constant, details)
 
 
-def _best_constant(questions: pd.DataFrame) -> tuple[float, str]:
+def _best_constant(questions: pd.DataFrame, weights: pd.Series) -> tuple[float, str]:
     candidates = []
     for column, described in (("answer", "the option {!r}"), ("answer_letter", "the letter {}")):
-        for value, share in questions[column].value_counts(normalize=True).items():
+        shares = weights.groupby(questions.loc[weights.index, column]).sum() / weights.sum()
+        for value, share in shares.items():
             # "(C)" or "C": the letter alone reads better.
             shown = str(value).strip("()") if column == "answer_letter" else str(value)
             candidates.append((-float(share), column != "answer", shown, described.format(shown)))
@@ -219,13 +260,13 @@ def _row(
     arm: str,
     protocol: str,
     rule: str,
-    scopes: tuple[str, ...],
+    weights: Weights,
     lengths: Mapping[tuple[str, str], float],
 ) -> ArmRow:
     found = finals(tables, arm, protocol, rule)
-    accuracies = {final.run: final.accuracy() for final in found.found}
+    accuracies = {final.run: final.accuracy(weights) for final in found.found}
     cells = {}
-    for scope in scopes:
+    for scope in weights:
         values = {run: accuracy[scope] for run, accuracy in accuracies.items()}
         cells[scope] = Cell(values, mean_interval(list(values.values())) if values else None)
     tokens = [lengths[final.run, protocol] for final in found.found if (final.run, protocol) in lengths]

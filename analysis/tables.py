@@ -1,15 +1,15 @@
 """The tables as Markdown and CSV; their footers tell n, what is missing, chance. Equal input, equal bytes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 from tabulate import tabulate
 
-from analysis.contrasts import ContrastResult
 from analysis.load import Tables
-from analysis.scores import OVERALL, ArmTable, Cell, arm_table
-from analysis.words import NONE, interval_text, mean_text, number, p_text, points, protocol_label
+from analysis.scopes import BENCHMARK, MICRO
+from analysis.scores import ArmTable, Cell, all_rules, arm_table
+from analysis.words import NONE, mean_text, number, protocol_label
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Table:
 
 
 def arms(tables: Tables, table: ArmTable) -> Table:
-    """The base-vs-SFT table: arms x tasks, mean over seeds ± half width, references below."""
+    """Arms x scopes, mean over seeds ± half width, references below."""
     rows = [
         (
             row.arm,
@@ -58,7 +58,7 @@ def seeds(tables: Tables, table: ArmTable) -> Table:
     """Every run's own accuracy, under every protocol it was evaluated under."""
     rows, records = [], []
     for row in table.rows:
-        for run in row.cells[OVERALL].values:
+        for run in row.cells[table.scopes[0]].values:
             values = {scope: row.cells[scope].values[run] for scope in table.scopes}
             rows.append((run, protocol_label(row), *(number(value) for value in values.values())))
             records.append({"run": run, "arm": row.arm, "protocol": row.protocol, "rule": row.rule, **values})
@@ -66,59 +66,25 @@ def seeds(tables: Tables, table: ArmTable) -> Table:
             rows.append((run, protocol_label(row), why, *[NONE] * (len(table.scopes) - 1)))
     columns = ["run", "arm", "protocol", "rule", *table.scopes]
     header = ("run", "protocol", *(f"{scope} %" for scope in table.scopes))
-    footers = (f"Percent correct on {table.questions} questions, rule {table.rule}. {_chance(table)}",)
+    footers = (f"Percent correct on {table.questions} questions, rule {_rules(table)}. {chance_text(table)}",)
     title = f"{tables.study['title']}: accuracy of every run"
     return Table("seeds", title, header, tuple(rows), footers, pd.DataFrame(records, columns=columns))
 
 
-def contrast_table(tables: Tables, results: Sequence[ContrastResult]) -> Table:
-    """The declared contrasts."""
-    header = (
-        "contrast",
-        "a",
-        "b",
-        "a − b",
-        "95 % interval",
-        "runs a, b",
-        "df",
-        "p",
-        "margin",
-        "missing",
-        "interval over",
-    )
-    rows, records = [], []
-    for result in results:
-        interval = result.interval
-        rows.append(
-            (
-                result.name,
-                *result.labels,
-                NONE if interval is None else points(interval.mean),
-                interval_text(interval),
-                f"{result.n_a}, {result.n_b}",
-                NONE if interval is None or interval.df is None else f"{interval.df:.4g}",
-                p_text(interval),
-                NONE if result.margin is None else f"{result.margin:g}",
-                f"{result.missing} of {result.planned}",
-                result.method if interval is not None else f"none: {result.reason}",
-            )
-        )
-        records.append(_contrast_record(result))
-    footers = (
-        "a − b in percentage points of accuracy. p is two-sided against 0. A t interval knows no bounds.",
-        f"Missing: planned runs of the two sides that did not enter. {_chance(arm_table(tables))}",
-    )
-    title = f"{tables.study['title']}: declared contrasts"
-    return Table("contrasts", title, header, tuple(rows), footers, pd.DataFrame(records, columns=list(_CONTRAST)))
-
-
 def protocol_rule_table(tables: Tables) -> Table:
-    """Overall accuracy of every arm under every protocol and scoring rule."""
-    by_rule = {rule: arm_table(tables, rule) for rule in tables.rules}
+    """Accuracy over all questions of every arm under every protocol and every scoring rule that reads it."""
+    by_rule = {rule: arm_table(tables, rule) for rule in all_rules(tables)}
+    found = {(row.arm, row.protocol, rule): row for rule, table in by_rule.items() for row in table.rows}
+    decisive = arm_table(tables)
+    scope = decisive.scopes[0]
     rows, records = [], []
-    for aligned in zip(*(table.rows for table in by_rule.values()), strict=True):
-        first = aligned[0]
-        texts = [text for row in aligned for text in (mean_text(row.cells[OVERALL]), number(row.parsed))]
+    for first in decisive.rows:
+        own = {rule: found.get((first.arm, first.protocol, rule)) for rule in by_rule}
+        texts = [
+            text
+            for row in own.values()
+            for text in ((NONE, NONE) if row is None else (mean_text(row.cells[scope]), number(row.parsed)))
+        ]
         rows.append((first.arm, protocol_label(first), *texts, f"{first.n}/{first.planned}"))
         records += [
             {
@@ -126,10 +92,11 @@ def protocol_rule_table(tables: Tables) -> Table:
                 "protocol": row.protocol,
                 "own": row.own,
                 "rule": row.rule,
-                **_cell_record("", row.cells[OVERALL]),
+                **_cell_record("", row.cells[scope]),
             }
             | {"n": row.n, "planned": row.planned, "parsed": row.parsed}
-            for row in aligned
+            for row in own.values()
+            if row is not None
         ]
     header = (
         "arm",
@@ -137,11 +104,10 @@ def protocol_rule_table(tables: Tables) -> Table:
         *(text for rule in by_rule for text in (f"{rule} %", f"{rule}: parsed %")),
         "n",
     )
-    table = next(iter(by_rule.values()))
     footers = [
-        f"Percent correct on {table.questions} questions: mean over seeds ± half of the 95 % t interval.",
+        f"Percent correct on {decisive.questions} questions: mean over seeds ± half of the 95 % t interval.",
         "* the arm's own protocol. parsed %: completions from which the rule could read an answer.",
-        f"n: runs with a score / planned. {_missing(table)} {_chance(table)}",
+        f"n: runs with a score / planned. {_missing(decisive)} {chance_text(decisive)}",
     ]
     title = f"{tables.study['title']}: overall accuracy by protocol and scoring rule"
     return Table("protocols", title, header, tuple(rows), tuple(footers), pd.DataFrame(records))
@@ -174,10 +140,16 @@ def completeness_table(tables: Tables) -> Table:
 
 
 def _arm_footers(table: ArmTable) -> Iterable[str]:
+    first = table.scopes[0]
     yield (
-        f"Percent correct on {table.questions} held-out questions, scoring rule {table.rule}; overall counts"
+        f"Percent correct on {table.questions} held-out questions, scoring rule {_rules(table)}; {first} counts"
         " every question the same."
     )
+    if BENCHMARK in table.scopes:
+        yield (
+            f"{BENCHMARK}: CV-Bench's own total, 1/2 ((ADE20K + COCO) / 2 + Omni3D) of the accuracies by source;"
+            f" {MICRO} is the one that most papers print."
+        )
     yield (
         "Mean over seeds ± half width of the 95 % Student-t interval (which knows no bounds at 0 and 100); a"
         " single run has no interval."
@@ -190,8 +162,16 @@ def _arm_footers(table: ArmTable) -> Iterable[str]:
         " could read an answer. tokens: mean length of a completion."
     )
     yield (
-        f"{_chance(table)} The overall constant is one answer to all questions, a task's is one answer to that task."
+        f"{chance_text(table)} The {first} constant is one answer to all questions, a task's is one answer to that"
+        " task."
     )
+
+
+def _rules(table: ArmTable) -> str:
+    """The rule of most protocols, and those of the others."""
+    others = {row.protocol: row.rule for row in table.rows if row.rule != table.rule}
+    told = [f"{protocol} {rule}" for protocol, rule in others.items()]
+    return table.rule + (f" ({', '.join(told)})" if told else "")
 
 
 def _missing(table: ArmTable) -> str:
@@ -201,16 +181,18 @@ def _missing(table: ArmTable) -> str:
     return told + (f" Under other protocols {others} run(s) are missing." if others else "")
 
 
-def _chance(table: ArmTable) -> str:
+def chance_text(table: ArmTable) -> str:
+    """Chance, and what the best constant answers get, in sentences."""
     chance, constant = table.references
-    if OVERALL not in chance.cells:
+    first = table.scopes[0]
+    if first not in chance.cells:
         return "Chance: unknown, no questions were collected."
     described = "; ".join(
         f"{scope} {number(constant.cells[scope])} ({constant.details[scope]})"
         for scope in table.scopes
         if scope in constant.cells
     )
-    return f"Chance: {number(chance.cells[OVERALL])} % overall. Best constant answer in %: {described}."
+    return f"Chance: {number(chance.cells[first])} % {first}. Best constant answer in %: {described}."
 
 
 def _cell_record(prefix: str, cell: Cell) -> dict[str, float | None]:
@@ -241,55 +223,3 @@ def _arm_frame(table: ArmTable) -> pd.DataFrame:
     ]
     frame = pd.DataFrame(records)
     return frame.astype({name: "Int64" for name in ("planned", "done", "n", "missing")})
-
-
-_CONTRAST = (
-    *(
-        "contrast",
-        "question",
-        "arm_a",
-        "protocol_a",
-        "rule_a",
-        "arm_b",
-        "protocol_b",
-        "rule_b",
-        "metric",
-        "pairing",
-    ),
-    *(
-        "method",
-        "estimate",
-        "low",
-        "high",
-        "standard_error",
-        "df",
-        "p",
-        "n_a",
-        "n_b",
-        "planned",
-        "missing",
-        "margin",
-    ),
-    *("unit", "per_seed", "reason", "sentence"),
-)
-
-
-def _contrast_record(result: ContrastResult) -> dict[str, object]:
-    interval = result.interval
-    values: dict[str, object] = {
-        name: getattr(result, name)
-        for name in ("question", "metric", "pairing", "method", "n_a", "n_b", "planned", "missing", "margin")
-    }
-    values |= {
-        "unit": result.unit,
-        "reason": result.reason,
-        "sentence": result.sentence,
-        "contrast": result.name,
-    }
-    for side, name in ((result.a, "a"), (result.b, "b")):
-        values |= {f"arm_{name}": side.arm, f"protocol_{name}": side.protocol, f"rule_{name}": side.rule}
-    values["estimate"] = None if interval is None else interval.mean
-    for name in ("low", "high", "standard_error", "df", "p"):
-        values[name] = None if interval is None else getattr(interval, name)
-    values["per_seed"] = "; ".join(f"{name}: {value:.4f}" for name, value in result.per_seed.items())
-    return values

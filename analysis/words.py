@@ -7,10 +7,10 @@ NONE = "–"
 """Stands where there is no number."""
 
 
-def points(value: float) -> str:
+def points(value: float, decimals: int = 1) -> str:
     """``+3.2``; a rounded zero has no sign."""
-    text = f"{value:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text
+    text = f"{value:+.{decimals}f}"
+    return text[1:] if float(text) == 0.0 else text
 
 
 def number(value: float | None, decimals: int = 1) -> str:
@@ -27,11 +27,11 @@ def mean_text(cell: Cell) -> str:
     return f"{cell.interval.mean:.1f} ± {cell.interval.half_width:.1f}"
 
 
-def interval_text(interval: MeanInterval | None) -> str:
+def interval_text(interval: MeanInterval | None, decimals: int = 1) -> str:
     """``-1.0 to +7.4``."""
     if interval is None or interval.low is None or interval.high is None:
         return NONE
-    return f"{points(interval.low)} to {points(interval.high)}"
+    return f"{points(interval.low, decimals)} to {points(interval.high, decimals)}"
 
 
 def p_text(interval: MeanInterval | None) -> str:

@@ -64,9 +64,11 @@ def plan(
     """Show arms, runs and stages of a study, what is done already, and an estimate of the time."""
     from harness import views
     from harness.record.provenance import available_cores
+    from harness.record.states import with_needs
     from harness.study import describe
 
-    the_plan, the_store = _plan(study, overrides), _store(store)
+    the_store = _store(store)
+    the_plan = with_needs(_plan(study, overrides), the_store)
     done = [stage_id for stage_id, stage in the_plan.stages.items() if the_store.is_done(stage)]
     description = describe(the_plan, done, _measured(the_store), workers or available_cores())
     console = _console()
@@ -94,10 +96,11 @@ def run(
     from harness import views
     from harness.launch.display import Display
     from harness.launch.local import run_local
-    from harness.record.states import stage_states
+    from harness.record.states import stage_states, with_needs
     from harness.study import estimate_seconds
 
-    the_plan, the_store = _plan(study, overrides), _store(store)
+    the_store = _store(store)
+    the_plan = with_needs(_plan(study, overrides), the_store)
     console = _console()
     log = the_store.root / f"{the_plan.study.study}.log"
     seconds = estimate_seconds(the_plan, _measured(the_store))
@@ -112,6 +115,41 @@ def run(
         folder = _results(results, the_plan)
         _collect(the_plan, the_store, folder)
         _compare(folder, console)
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def rehearse(
+    study: StudyPath = DEFAULT_STUDY,
+    overrides: Overrides = None,
+    store: StorePath = None,
+    workers: Workers = None,
+) -> None:
+    """Run every stage of every arm of a study in minutes, made small, and show the manipulation checks.
+
+    Same code and same arms, with one seed, tiny random models, made-up data, two optimiser steps and a few questions;
+    what was made small is listed. Its stages lie in a store of their own, <store>/rehearsal, shared by all studies.
+    Exit code 1 if a stage or a check failed.
+    """
+    import time
+
+    from harness.launch.display import Display
+    from harness.rehearse import reduced_study, rehearsal_store, rehearse
+    from harness.rehearse.view import outcome_view
+
+    the_plan = _plan(study, overrides)
+    the_store = rehearsal_store(_store(store))
+    console, began = _console(), time.monotonic()
+    name = the_plan.study.study
+    try:
+        rehearsal = reduced_study(the_plan.study, the_store.root / "data", the_store.shipped)
+    except ValueError as error:
+        _refuse(str(error))
+    with Display(console, the_store.root / f"{name}.log") as display:
+        outcome = rehearse(rehearsal, the_store, workers, display)
+    if not outcome.interrupted:
+        _collect(outcome.plan, the_store, the_store.root / "results" / name)
+    console.print(outcome_view(rehearsal, outcome, time.monotonic() - began))
     raise typer.Exit(outcome.exit_code)
 
 
@@ -190,6 +228,29 @@ def compare(
 ) -> None:
     """Make tables and figures from the collected tables and print the comparison. Nothing is collected anew."""
     _compare(_results(results, None if results else _plan(study, overrides)), _console())
+
+
+@app.command()
+def clean(
+    study: StudyPath = DEFAULT_STUDY,
+    overrides: Overrides = None,
+    store: StorePath = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete; without it nothing is deleted.")] = False,
+) -> None:
+    """Show which checkpoints and leftovers no stage of a study still to do needs; with --yes delete them.
+
+    What stays of finished trainings is said by the study's setting retention.checkpoints (all, last or none). A
+    stage stays done without its cleaned checkpoints until something needs them again. Other studies in the same
+    store are not asked.
+    """
+    from harness import views
+    from harness.record.clean import clean, cleanable
+
+    the_plan, the_store = _plan(study, overrides), _store(store)
+    found = cleanable(the_plan, the_store, the_plan.study.retention.checkpoints)
+    if yes:
+        found = clean(found, the_store)
+    _console().print(views.clean_view(found, the_plan, freed=yes))
 
 
 @app.command()

@@ -42,7 +42,7 @@ def random_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from harness.models.micro import build_model, build_processor
     from harness.models.processor import save_processor
     from harness.record.outputs import checkpoint_folder
-    from harness.study.settings import PretrainSettings
+    from harness.study.sources import PretrainSettings
 
     folder = tmp_path_factory.mktemp("models") / "random"
     processor = build_processor()

@@ -8,7 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from harness.collect.rows import Completion, RunReader
+from harness.collect.answers import answer_row
+from harness.collect.rows import Completion, RunReader, ScoredOptions
 from harness.data.files import read_cvbench
 from harness.data.question import Question
 from harness.models.prompts import PROMPT_STYLES
@@ -19,11 +20,11 @@ from harness.record.outputs import TEST_FILE
 from harness.record.schemas import SCHEMA_VERSION, TABLE_NAMES, schema
 from harness.record.states import StageState, run_states, stage_states
 from harness.record.status import STATES
+from harness.scoring.likelihood import OPTION_RULES
 from harness.scoring.rules import RULES
 from harness.scoring.traces import trace_statistics
-from harness.study.expand import Plan, Run
-
-SUITE = "micro-cvbench"
+from harness.study.contrasts import completion_rules
+from harness.study.expand import Plan
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -38,15 +39,17 @@ def collect(plan: Plan, store: Store, out: Path) -> dict[str, int]:
     """
     states = stage_states(plan, store)
     outcome = run_states(plan, states)
-    questions = _questions(plan, store, states)
     rows: Rows = {name: [] for name in TABLE_NAMES}
-    rows["questions"] = [_question_row(plan, question) for question in questions.values()]
+    rows["questions"] = [_question_row(plan, question) for question in _questions(plan, store, states)]
+    questions = {row["question"]: row for row in rows["questions"]}
+    done = {stage_id for stage_id, state in states.items() if state.state == "done"}
     for run in plan.runs:
-        _collect_run(plan, store, states, run, outcome[run.id], questions, rows)
+        _collect_run(plan, RunReader(plan.study, run, store, done), outcome[run.id], questions, rows)
     for stage_id in plan.stages:
         _collect_stage(plan, store, states[stage_id], stage_id, rows)
 
-    parts = sorted({name for run in plan.runs for name in run.settings.grpo.rewards})
+    trained = [run.settings.grpo for run in plan.runs if run.settings.training == "grpo"]
+    parts = sorted({name for recipe in trained for name in recipe.terms()})
     factors = list(plan.study.factors)
     for name in TABLE_NAMES:
         write_table(out / f"{name}.parquet", pa.Table.from_pylist(rows[name], schema(name, factors, parts)))
@@ -54,18 +57,19 @@ def collect(plan: Plan, store: Store, out: Path) -> dict[str, int]:
     return {name: len(rows[name]) for name in TABLE_NAMES}
 
 
-def _questions(plan: Plan, store: Store, states: dict[str, StageState]) -> dict[int, Question]:
-    """The held-out questions by index; empty while the world is not there."""
-    world = next(stage_id for stage_id, stage in plan.stages.items() if stage.kind == "world")
-    if states[world].state != "done":
-        return {}
-    return {each.index: each for each in read_cvbench(store.folder(world).path / TEST_FILE)}
+def _questions(plan: Plan, store: Store, states: dict[str, StageState]) -> list[Question]:
+    """The test questions; none while their stage is not done."""
+    # Every evaluation reads the one test file of the study.
+    test = next(stage.inputs["data"] for stage in plan.stages.values() if stage.kind == "evaluate")
+    if states[test].state != "done":
+        return []
+    return list(read_cvbench(store.folder(test).path / TEST_FILE))
 
 
 def _question_row(plan: Plan, question: Question) -> dict[str, Any]:
     return {
         "study": plan.study.study,
-        "suite": SUITE,
+        "suite": plan.study.suite,
         "question": question.index,
         "task": question.task,
         "type": question.type,
@@ -80,15 +84,13 @@ def _question_row(plan: Plan, question: Question) -> dict[str, Any]:
 
 def _collect_run(
     plan: Plan,
-    store: Store,
-    states: dict[str, StageState],
-    run: Run,
+    reader: RunReader,
     outcome: tuple[str, str],
-    questions: dict[int, Question],
+    questions: Mapping[int, Mapping[str, Any]],
     rows: Rows,
 ) -> None:
+    run = reader.run
     identity = {"study": plan.study.study, "run": run.id, "arm": run.arm, "seed": run.seed}
-    reader = RunReader(run, store, {stage_id for stage_id, state in states.items() if state.state == "done"})
     rows["runs"].append(
         {
             **identity,
@@ -100,38 +102,27 @@ def _collect_run(
             "protocol": run.settings.protocols[0],
             "final_step": run.final_step,
             "checks": reader.checks(),
+            **reader.facts(),
         }
     )
     rows["training"] += [{**identity, "stage": run.train, **row} for row in reader.training()]
-    for completion in reader.evaluations():
+    rules = completion_rules(plan.study)
+    for completion in reader.completions():
         prompt = plan.study.protocols[completion.protocol or ""].prompt
-        _add_completion(rows, identity, completion, PROMPT_STYLES[prompt].prefill)
+        place = _add_completion(rows, identity, completion, PROMPT_STYLES[prompt].prefill)
         question = questions[completion.question]
-        for rule in plan.study.scoring:
-            reading = RULES[rule](completion.text, completion.finish, question.choices)
-            rows["answers"].append(
-                {
-                    **identity,
-                    "step": completion.step,
-                    "phase": completion.phase,
-                    "suite": SUITE,
-                    "question": question.index,
-                    "task": question.task,
-                    "source": question.source,
-                    "image": question.image_id,
-                    "protocol": completion.protocol,
-                    "rule": rule,
-                    "extracted": reading.extracted,
-                    "status": reading.status,
-                    "correct": reading.extracted == question.answer,
-                }
-            )
+        for rule in rules:
+            reading = RULES[rule](completion.text, completion.finish, question["choices"])
+            rows["answers"].append(answer_row(place, question, rule, reading))
+    for scored in reader.scored_options():
+        _add_options(rows, identity, scored, questions[scored.question])
     prefill = PROMPT_STYLES[run.settings.grpo.prompt].prefill
     for completion in reader.rollouts(plan.study.collect.rollouts_every):
         _add_completion(rows, identity, completion, prefill)
 
 
-def _add_completion(rows: Rows, identity: dict[str, Any], completion: Completion, prefill: str) -> None:
+def _add_completion(rows: Rows, identity: dict[str, Any], completion: Completion, prefill: str) -> dict[str, Any]:
+    """Add a completion with its trace; gives what tells it apart."""
     place = {
         **identity,
         "phase": completion.phase,
@@ -144,6 +135,18 @@ def _add_completion(rows: Rows, identity: dict[str, Any], completion: Completion
     rows["completions"].append({**place, **written, **completion.rewards})
     statistics = trace_statistics(completion.text, prefill)
     rows["traces"].append({**place, **vars(statistics)})
+    return place
+
+
+def _add_options(rows: Rows, identity: dict[str, Any], scored: ScoredOptions, question: Mapping[str, Any]) -> None:
+    """Add the options of a question, and what the likelihood rules make of them."""
+    place = {**identity, "phase": scored.phase, "step": scored.step, "protocol": scored.protocol}
+    for option, (logprob, tokens) in enumerate(zip(scored.logprobs, scored.tokens, strict=True)):
+        score = {"option": option, "logprob": logprob, "tokens": tokens}
+        rows["option_scores"].append({**place, "question": scored.question, **score})
+    for rule, read in OPTION_RULES.items():
+        reading = read(scored.logprobs, scored.tokens, question["choices"])
+        rows["answers"].append(answer_row(place, question, rule, reading))
 
 
 def _collect_stage(plan: Plan, store: Store, state: StageState, stage_id: str, rows: Rows) -> None:
@@ -183,12 +186,21 @@ def _study_record(plan: Plan, outcome: Mapping[str, tuple[str, str]]) -> dict[st
         "title": study.title,
         "declared": study.model_dump(mode="json"),
         "factors": {factor: list(levels) for factor, levels in study.factors.items()},
-        "arms": [{"name": arm.name, "levels": arm.levels, "protocol": arm.protocol} for arm in plan.arms],
+        "arms": [
+            {
+                "name": arm.name,
+                "levels": arm.levels,
+                "protocol": arm.protocol,
+                "curve_questions": arm.settings.curve.questions if arm.has_seeds else 0,
+            }
+            for arm in plan.arms
+        ],
         "protocols": {name: protocol.model_dump(mode="json") for name, protocol in study.protocols.items()},
-        "rules": study.scoring,
+        "rules": completion_rules(study),
         "seeds": study.seeds,
         "contrasts": [contrast.model_dump(mode="json") for contrast in plan.contrasts],
-        "suite": SUITE,
+        "claims": [claim.model_dump(mode="json") for claim in study.claims],
+        "suite": study.suite,
         "completeness": completeness,
     }
 

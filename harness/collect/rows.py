@@ -1,5 +1,6 @@
 """What a run's finished stages hold, as plain records."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,9 +9,18 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from harness.record.folders import Store
-from harness.record.outputs import CHECKS_FILE, COMPLETIONS_FILE, METRICS, ROLLOUTS, read_steps
-from harness.scoring.rules import Finish
-from harness.study.expand import Run
+from harness.record.outputs import (
+    CHECKS_FILE,
+    COMPLETIONS_FILE,
+    FACTS_FILE,
+    METRICS,
+    OPTIONS_FILE,
+    ROLLOUTS,
+    read_steps,
+)
+from harness.scoring.reading import Finish
+from harness.study.expand import Evaluation, Run
+from harness.study.schema import Study
 
 
 @dataclass(frozen=True)
@@ -30,9 +40,22 @@ class Completion:
 
 
 @dataclass(frozen=True)
+class ScoredOptions:
+    """Log-likelihoods of one question's options, in the options' order."""
+
+    phase: str
+    step: int
+    protocol: str
+    question: int
+    logprobs: list[float]
+    tokens: list[int]
+
+
+@dataclass(frozen=True)
 class RunReader:
     """Reads the finished stages of one run."""
 
+    study: Study
     run: Run
     store: Store
     done: set[str]
@@ -40,29 +63,30 @@ class RunReader:
 
     def checks(self) -> str | None:
         """Manipulation checks of the training as JSON. A run that failed by one has them too."""
-        if self.run.train is None:
-            return None
-        path = self.store.folder(self.run.train).path / CHECKS_FILE
-        return json.dumps(json.loads(path.read_text()), sort_keys=True) if path.exists() else None
+        checks = self._json(CHECKS_FILE)
+        return None if checks is None else json.dumps(checks, sort_keys=True)
+
+    def facts(self) -> dict[str, str | None]:
+        """What the run was trained on, as columns of ``runs``."""
+        facts = self._json(FACTS_FILE) or {}
+        pixels = facts.get("pixel_range")
+        return {
+            "data_fingerprint": facts.get("data_fingerprint"),
+            "prompt_hash": facts.get("prompt_hash"),
+            "pixel_range": None if pixels is None else json.dumps(pixels),
+        }
 
     def training(self) -> list[dict[str, Any]]:
         """Metrics of every optimiser step; empty unless the training is finished."""
         return self._steps(METRICS)
 
-    def evaluations(self) -> Iterator[Completion]:
-        """Completions of all finished evaluations.
-
-        The last point of the run's curve is the final evaluation under the arm's own protocol, cut to the curve's
-        questions.
-        """
-        curve = self.run.settings.curve.questions if self.run.train else 0
-        for evaluation in self.run.evaluations:
-            if evaluation.stage not in self.done:
-                continue
-            table = pq.read_table(self.store.folder(evaluation.stage).path / COMPLETIONS_FILE).to_pylist()
-            for position, row in enumerate(table):
-                completion = Completion(
-                    phase=evaluation.phase,
+    def completions(self) -> Iterator[Completion]:
+        """Completions of all finished evaluations."""
+        for evaluation in self._finished("generate"):
+            for phase, rows in self._questions(evaluation, COMPLETIONS_FILE):
+                (row,) = rows
+                yield Completion(
+                    phase=phase,
                     step=row["step"] - evaluation.step_offset,
                     protocol=evaluation.protocol,
                     question=row["question"],
@@ -71,10 +95,19 @@ class RunReader:
                     tokens=row["tokens"],
                     finish=row["finish"],
                 )
-                yield completion
-                own = evaluation.protocol == self.run.settings.protocols[0]
-                if evaluation.phase == "final" and own and position < curve:
-                    yield Completion(**{**vars(completion), "phase": "curve"})
+
+    def scored_options(self) -> Iterator[ScoredOptions]:
+        """Options of all finished evaluations that ask for their likelihood."""
+        for evaluation in self._finished("options"):
+            for phase, rows in self._questions(evaluation, OPTIONS_FILE):
+                yield ScoredOptions(
+                    phase=phase,
+                    step=rows[0]["step"] - evaluation.step_offset,
+                    protocol=evaluation.protocol,
+                    question=rows[0]["question"],
+                    logprobs=[row["logprob"] for row in rows],
+                    tokens=[row["tokens"] for row in rows],
+                )
 
     def rollouts(self, every: int) -> Iterator[Completion]:
         """Rollouts of the first and every so-many-th step; none unless the training is finished."""
@@ -91,6 +124,33 @@ class RunReader:
                     finish=row["finish"],
                     rewards={name: value for name, value in row.items() if name.startswith("reward")},
                 )
+
+    def _finished(self, method: str) -> Iterator[Evaluation]:
+        for evaluation in self.run.evaluations:
+            if evaluation.stage in self.done and self.study.protocols[evaluation.protocol].method == method:
+                yield evaluation
+
+    def _questions(self, evaluation: Evaluation, file: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        """Phase and rows of every question of every checkpoint, in the file's order.
+
+        The last point of the run's curve is the final evaluation under the arm's own protocol, cut to the curve's
+        questions: those come twice.
+        """
+        curve = self.run.settings.curve.questions if self.run.train else 0
+        last_of_curve = evaluation.phase == "final" and evaluation.protocol == self.run.settings.protocols[0]
+        table = pq.read_table(self.store.folder(evaluation.stage).path / file).to_pylist()
+        asked = itertools.groupby(table, key=lambda row: (row["step"], row["question"]))
+        for position, (_, group) in enumerate(asked):
+            rows = list(group)
+            yield evaluation.phase, rows
+            if last_of_curve and position < curve:
+                yield "curve", rows
+
+    def _json(self, file: str) -> dict[str, Any] | None:
+        if self.run.train is None:
+            return None
+        path = self.store.folder(self.run.train).path / file
+        return json.loads(path.read_text()) if path.exists() else None
 
     def _steps(self, folder: str) -> list[dict[str, Any]]:
         if self.run.train not in self.done or self.run.train is None:

@@ -1,11 +1,14 @@
-"""Readers of SAT's and CV-Bench's parquet files."""
+"""Readers of SAT's and CV-Bench's parquet files. Texts are read at once, images when they are looked at."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.data.question import LETTERS, Question, shuffled_choices
+from harness.data.images import ImageColumn, StoredImage
+from harness.data.question import LETTERS, Question, sat_prompt, shuffled_choices
 
 SAT_SCHEMA = pa.schema(
     [
@@ -39,33 +42,41 @@ CVBENCH_SCHEMA = pa.schema(
 )
 """Columns of ``nyu-visionx/CV-Bench``."""
 
+ROW = "row"
+"""Column that the stages ``sat`` and ``cvbench`` add: a row's number in the source files, counted through."""
+
 
 def read_sat(path: Path, option_seed: int) -> list[Question]:
     """Questions of a SAT file, options shuffled with the study's seed.
 
+    A question's index, which the shuffling goes by too, is its row in the source files where the file says so.
+
     Raises:
-        ValueError: a column is missing, a row's correct answer is not among its options, or it has not one image.
+        ValueError: a column is missing, or a row's correct answer is not among its options. That a row has not one
+            image shows when its image is read.
     """
-    table = _read(path, SAT_SCHEMA)
+    images = ImageColumn(path, "image_bytes")
     questions = []
-    for index, row in enumerate(table.to_pylist()):
+    for position, row in enumerate(_texts(path, SAT_SCHEMA, "image_bytes")):
         if row["correct_answer"] not in row["answers"]:
             raise ValueError(
-                f"{path}: row {index}: correct_answer {row['correct_answer']!r} is not among answers {row['answers']}"
+                f"{path}: row {position}: correct_answer {row['correct_answer']!r} "
+                f"is not among answers {row['answers']}"
             )
-        if len(row["image_bytes"]) != 1:
-            raise ValueError(f"{path}: row {index}: {len(row['image_bytes'])} images; a question is about one here")
+        index = row.get(ROW, position)
+        choices = shuffled_choices(row["answers"], option_seed, index)
         questions.append(
             Question(
                 index=index,
                 text=row["question"],
-                choices=shuffled_choices(row["answers"], option_seed, index),
+                choices=choices,
                 answer=row["correct_answer"],
-                image_bytes=row["image_bytes"][0],
+                stored_image=StoredImage(images, position),
                 task=row["question_type"],
                 type="",
                 source="SAT",
                 image_id=str(index),
+                prompt=sat_prompt(row["question"], choices),
             )
         )
     return questions
@@ -77,10 +88,13 @@ def read_cvbench(path: Path, limit: int | None = None) -> list[Question]:
     Raises:
         ValueError: a column is missing, or a row's answer is no letter of an option.
     """
+    images = ImageColumn(path, "image")
     questions = []
-    for row in _read(path, CVBENCH_SCHEMA).slice(0, limit).to_pylist():
-        letter = (row["answer"] or "").strip("()")
-        if len(letter) != 1 or letter not in LETTERS[: len(row["choices"])]:
+    for position, row in enumerate(_texts(path, CVBENCH_SCHEMA, "image")):
+        if position == limit:
+            break
+        answer = lettered_answer(row["answer"], row["choices"])
+        if answer is None:
             raise ValueError(
                 f"{path}: idx {row['idx']}: answer {row['answer']!r} is no letter of its {len(row['choices'])} choices"
             )
@@ -89,20 +103,38 @@ def read_cvbench(path: Path, limit: int | None = None) -> list[Question]:
                 index=row["idx"],
                 text=row["question"],
                 choices=tuple(row["choices"]),
-                answer=row["choices"][LETTERS.index(letter)],
-                image_bytes=row["image"]["bytes"],
+                answer=answer,
+                stored_image=StoredImage(images, position),
                 task=row["task"],
                 type=row["type"],
                 source=row["source"],
                 image_id=row["source_filename"],
+                prompt=row["prompt"],
             )
         )
     return questions
 
 
-def _read(path: Path, schema: pa.Schema) -> pa.Table:
-    file = pq.ParquetFile(path)
-    missing = [name for name in schema.names if name not in file.schema_arrow.names]
-    if missing:
-        raise ValueError(f"{path}: columns {missing} are missing; it has {file.schema_arrow.names}")
-    return file.read(columns=schema.names)
+def lettered_answer(letter: str | None, choices: list[str]) -> str | None:
+    """The choice that ``(B)`` or ``B`` stands for; None when there is none."""
+    letter = (letter or "").strip("()")
+    if len(letter) != 1 or letter not in LETTERS[: len(choices)]:
+        return None
+    return choices[LETTERS.index(letter)]
+
+
+def missing_columns(path: Path, found: list[str], schema: pa.Schema) -> str | None:
+    """What is wrong with a file's columns; None when all of the schema are there."""
+    missing = [name for name in schema.names if name not in found]
+    return f"{path}: columns {missing} are missing; it has {found}" if missing else None
+
+
+def _texts(path: Path, schema: pa.Schema, image_column: str) -> Iterator[dict[str, Any]]:
+    """The file's rows without their images."""
+    with pq.ParquetFile(path) as file:
+        found = file.schema_arrow.names
+        if problem := missing_columns(path, found, schema):
+            raise ValueError(problem)
+        columns = [name for name in (*schema.names, ROW) if name in found and name != image_column]
+        for batch in file.iter_batches(batch_size=1024, columns=columns):
+            yield from batch.to_pylist()

@@ -1,1 +1,1 @@
-"""Evaluation: turns checkpoints into completions under a protocol. Scoring comes later, when collecting."""
+"""Evaluation: what checkpoints write, or find likely, under a protocol. Scoring comes later, when collecting."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.launch.kinds import stage_function
+from harness.launch.ranks import Place, call_meeting, join_meeting, own_place
 from harness.record.attempts import Attempt, open_attempt
 from harness.record.context import StageContext, StopRequested
 from harness.record.folders import StageFolder, Store
@@ -62,6 +63,9 @@ class StageJob:
         store = Store(self.root, self.shipped)
         folder = store.own_folder(self.stage.id)
         folder.path.mkdir(parents=True, exist_ok=True)
+        place = own_place()
+        if place.rank > 0:
+            return self._compute_along(store, folder, place)
         lock = FileLock(folder.lock_file)
         holder = {
             "pid": os.getpid(),
@@ -72,9 +76,12 @@ class StageJob:
         }
         with _Signals() as signals, lock:
             if not lock.acquire(**holder):
+                call_meeting(self.root, self.submission, place, wanted=False)
                 return "another job has this stage"
             if store.is_done(self.stage):
+                call_meeting(self.root, self.submission, place, wanted=False)
                 return "done already"
+            call_meeting(self.root, self.submission, place, wanted=True)
             attempt = open_attempt(folder, *_scheduler(), self.submission)
             with _output_to(attempt.log):
                 outcome = _Attempt(self, store, folder, attempt, signals).run()
@@ -83,6 +90,19 @@ class StageJob:
             raise SystemExit(1)
         if outcome == "failed":
             raise StageFailed(f"{self.stage.id}: see {folder.status_file}")
+        return "done"
+
+    def _compute_along(self, store: Store, folder: StageFolder, place: Place) -> str:
+        """Run the stage's code beside the first process, which alone writes the record."""
+        with _Signals() as signals:
+            if not join_meeting(self.root, self.submission, place, folder):
+                return "nothing to do"
+            context = stage_context(self.stage, store, folder, {}, rank=place.rank)
+            signals.context = context
+            try:
+                stage_function(self.stage.kind, self.kinds)(context)
+            except StopRequested:
+                return "stopped"
         return "done"
 
     def checkpoint(self) -> "DelayedSubmission":
@@ -122,6 +142,27 @@ class _Signals:
             handler(signal.SIGUSR2, None)
 
 
+def stage_context(
+    stage: Stage, store: Store, folder: StageFolder, cosmetic: Mapping[str, Any], **more: Any
+) -> StageContext:
+    """What a stage's code gets, its inputs looked up.
+
+    Raises:
+        FileNotFoundError: an input is not whole.
+    """
+    inputs = {role: store.folder(needed) for role, needed in stage.inputs.items()}
+    for role, each in inputs.items():
+        if not each.is_whole():
+            raise FileNotFoundError(f"input {role} ({each.path}) is not whole; run its stage first")
+    return StageContext(
+        folder=folder.path,
+        settings=stage.settings,
+        cosmetic={**stage.cosmetic, **cosmetic},
+        inputs={role: each.path for role, each in inputs.items()},
+        **more,
+    )
+
+
 @dataclass
 class _Attempt:
     """One attempt, from clearing the folder to the manifest."""
@@ -141,11 +182,11 @@ class _Attempt:
         try:
             wanted = self.folder.write_stage(stage)
             self.folder.clear_outputs()
-            context = StageContext(
-                folder=self.folder.path,
-                settings=stage.settings,
-                cosmetic=dict(stage.cosmetic) | ({"checkpoints": wanted} if wanted else {}),
-                inputs=self._inputs(),
+            context = stage_context(
+                stage,
+                self.store,
+                self.folder,
+                {"checkpoints": wanted} if wanted else {},
                 report=self._report,
                 stop_requested=bool(self.signals.received),
             )
@@ -155,6 +196,7 @@ class _Attempt:
             if context.stop_requested:
                 # a trainer that was told to stop may return as if all were well
                 raise StopRequested
+            self.folder.drop_unfinished()
             self.folder.write_done(
                 wanted, seconds=self.attempt.seconds(), attempt=self.attempt.number, versions=versions()
             )
@@ -164,13 +206,6 @@ class _Attempt:
         self._status("done")
         self._log(f"done in {self.attempt.seconds():.0f} s")
         return "done"
-
-    def _inputs(self) -> dict[str, Path]:
-        folders = {role: self.store.folder(needed) for role, needed in self.job.stage.inputs.items()}
-        for role, folder in folders.items():
-            if not folder.is_whole():
-                raise FileNotFoundError(f"input {role} ({folder.path}) is not whole; run its stage first")
-        return {role: folder.path for role, folder in folders.items()}
 
     def _ended_early(self, error: BaseException) -> State:
         stopped = isinstance(error, StopRequested) or bool(self.signals.received)

@@ -9,11 +9,15 @@ from harness.record.context import StageContext
 
 KINDS: dict[str, str] = {
     "world": "harness.data.world_stage:run",
+    "sat": "harness.data.import_stage:run_sat",
+    "cvbench": "harness.data.import_stage:run_cvbench",
     "pretrain": "harness.train.pretrain:run",
+    "model": "harness.models.source:run",
+    "tiny": "harness.models.tiny:run",
     "instruct": "harness.train.sft:run",
     "sft": "harness.train.sft:run",
     "grpo": "harness.train.grpo:run",
-    "evaluate": "harness.evaluate.generate:run",
+    "evaluate": "harness.evaluate.stage:run",
 }
 
 KINDS_VARIABLE = "ABLATE_KINDS"

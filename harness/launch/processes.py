@@ -79,7 +79,8 @@ def start_job(stage: Stage, store: Store, kinds: Mapping[str, str], runner: Path
     submission = uuid.uuid4().hex[:12]
     # A folder for each submission: submitit names files by process id, and a reused id would find old ones.
     executor = submitit.LocalExecutor(folder=submitit_folder(store, stage.id, submission))
-    executor.update_parameters(timeout_min=_NEVER_MINUTES)
+    processes = stage.settings.get("compute", {}).get("processes", 1)
+    executor.update_parameters(timeout_min=_NEVER_MINUTES, tasks_per_node=processes)
     job = StageJob(stage, store.root, tuple(store.shipped.values()), dict(kinds), submission, runner)
     with _for_children():
         return JobProcess(stage, submission, executor.submit(job))

@@ -9,7 +9,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from harness.data.world import COLORS, IMAGE_SIZE
 from harness.models.processor import ImageTextProcessor
-from harness.study.settings import PretrainSettings
+from harness.study.sources import PretrainSettings
 
 PATCH = 14
 IMAGE_TOKENS = (IMAGE_SIZE // (2 * PATCH)) ** 2

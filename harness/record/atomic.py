@@ -15,7 +15,8 @@ TEMPORARY_SUFFIX = ".tmp~"
 
 
 @contextmanager
-def _replacing(path: Path, sync: bool) -> Iterator[Path]:
+def replacing(path: Path, sync: bool = True) -> Iterator[Path]:
+    """A temporary path to write to, which takes the place of ``path`` when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}{TEMPORARY_SUFFIX}")
     try:
@@ -40,7 +41,7 @@ def sync_path(path: Path) -> None:
 
 def write_bytes(path: Path, data: bytes, sync: bool = True) -> None:
     """Write a file in one step; folders above it are made. Without ``sync`` a power cut may lose it whole."""
-    with _replacing(path, sync) as temporary:
+    with replacing(path, sync) as temporary:
         temporary.write_bytes(data)
 
 
@@ -63,7 +64,7 @@ def write_table(path: Path, table: "pa.Table", sync: bool = True) -> None:
     """Write a parquet file (zstd) in one step."""
     import pyarrow.parquet as pq  # slow to import, and the verbs that only look need it not
 
-    with _replacing(path, sync) as temporary:
+    with replacing(path, sync) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
 

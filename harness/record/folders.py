@@ -22,6 +22,12 @@ from harness.study.stage import HASH_VERSION, REVISIONS, Stage
 RECORD_FILES = ("stage.json", "status.json", "done.json", "attempts", "lock")
 """Names in a stage's folder that are no outputs."""
 
+UNFINISHED = ("resume", "partial")
+"""Folders with what an attempt that was cut off left for the next one to go on from; no outputs."""
+
+NEEDED = "needed"
+"""Among a stage's cosmetic settings: steps of checkpoints that stages still to do read. Never written to a folder."""
+
 _CHECKPOINT = re.compile(r"step-(\d+)$")
 
 
@@ -54,7 +60,7 @@ class StageFolder:
         return read_json(self.path / "stage.json") or {}
 
     def done_record(self) -> dict[str, Any] | None:
-        """Content of ``done.json``: ``files``, ``checkpoints``, ``seconds``, ``attempt``, ``versions``."""
+        """Content of ``done.json``: ``files``, ``checkpoints``, ``cleaned``, ``seconds``, ``attempt``, ``versions``."""
         record = read_json(self.path / "done.json")
         return record if isinstance(record, dict) and "files" in record else None
 
@@ -72,10 +78,17 @@ class StageFolder:
         return True
 
     def is_done(self, stage: Stage) -> bool:
-        """The outputs are whole and hold every checkpoint that ``stage`` asks for."""
+        """The outputs are whole and hold every checkpoint that ``stage`` asks for.
+
+        A checkpoint that was cleaned away counts as there, unless a stage that is not done needs it again (see
+        `harness.record.states.with_needs`).
+        """
         record = self.done_record()
-        wanted = set(stage.cosmetic.get("checkpoints", []))
-        return record is not None and wanted <= set(record.get("checkpoints", [])) and self.is_whole()
+        if record is None:
+            return False
+        cleaned = set(record.get("cleaned", [])) - set(stage.cosmetic.get(NEEDED, []))
+        there = cleaned.union(record.get("checkpoints", []))
+        return there.issuperset(stage.cosmetic.get("checkpoints", [])) and self.is_whole()
 
     def checkpoints(self) -> list[int]:
         """Steps of the checkpoints that lie in the folder, whole or not."""
@@ -86,18 +99,25 @@ class StageFolder:
         """Output files relative to the folder, sorted."""
         found = []
         for top in self.path.iterdir():
-            if top.name in RECORD_FILES:
+            if top.name in (*RECORD_FILES, *UNFINISHED):
                 continue
             files = [top] if not top.is_dir() else [file for file in top.rglob("*") if not file.is_dir()]
             found += [file.relative_to(self.path).as_posix() for file in files]
         return sorted(name for name in found if not name.endswith(TEMPORARY_SUFFIX))
 
     def clear_outputs(self) -> None:
-        """Delete the manifest, then all that earlier attempts left of outputs."""
+        """Delete the manifest, then all that earlier attempts left of outputs, unless it can be gone on from."""
         (self.path / "done.json").unlink(missing_ok=True)
+        if (self.path / "resume" / "resume.json").exists():
+            return
         for top in self.path.iterdir():
-            if top.name not in RECORD_FILES:
+            if top.name not in (*RECORD_FILES, "partial"):
                 shutil.rmtree(top) if top.is_dir() and not top.is_symlink() else top.unlink()
+
+    def drop_unfinished(self) -> None:
+        """Delete what was kept to go on from."""
+        for name in UNFINISHED:
+            shutil.rmtree(self.path / name, ignore_errors=True)
 
     def write_stage(self, stage: Stage) -> list[int]:
         """Write ``stage.json``. Returns the checkpoints to keep: those asked for now or ever before."""
@@ -105,6 +125,7 @@ class StageFolder:
         done = (self.done_record() or {}).get("checkpoints", [])
         wanted = sorted({*earlier, *done, *stage.cosmetic.get("checkpoints", [])})
         cosmetic = dict(stage.cosmetic) | ({"checkpoints": wanted} if wanted else {})
+        cosmetic.pop(NEEDED, None)
         record = {
             "id": stage.id,
             "kind": stage.kind,

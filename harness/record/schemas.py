@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _RUN = [
     ("study", "string", "name of the study", ""),
@@ -28,6 +28,9 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
         ("protocol", "string", "the arm's own protocol", ""),
         ("final_step", "int32", "optimiser step of the final checkpoint; 0 without training", "step"),
         ("checks", "string", "manipulation checks of the training as JSON: name -> {passed, detail}; null without", ""),
+        ("data_fingerprint", "string", "SHA-256 of what was trained on, in its order; null without training", ""),
+        ("prompt_hash", "string", "hash of the prompt style trained with; null without training", ""),
+        ("pixel_range", "string", "smallest and largest image trained on as JSON, in pixels; null without", "pixel"),
     ],
     "questions": [
         ("study", "string", "name of the study", ""),
@@ -53,7 +56,7 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
         ("image", "string", "source file of the image: the cluster of questions that share it", ""),
         ("protocol", "string", "name of the protocol", ""),
         ("rule", "string", "name of the scoring rule", ""),
-        ("extracted", "string", "option text that the rule read off the completion; null when none", ""),
+        ("extracted", "string", "option text that the rule read off the completion, or the likeliest; null: none", ""),
         ("status", "string", "parse status: ok, no_tag, no_option, ambiguous, truncated or empty", ""),
         ("correct", "bool", "the extracted option is the correct one", ""),
     ],
@@ -69,6 +72,16 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
         ("finish", "string", "stop or length", ""),
         ("reward", "float64", "weighted sum of the reward parts; null in evaluation", ""),
         ("reward_*", "float64", "this reward part before weighting; null in evaluation", ""),
+    ],
+    "option_scores": [
+        *_RUN,
+        ("phase", "string", "final or curve", ""),
+        ("step", "int32", "optimiser step of the checkpoint; 0 is the start model", "step"),
+        ("protocol", "string", "name of the protocol", ""),
+        ("question", "int32", "index of the question in its suite", ""),
+        ("option", "int32", "index of the option in the question's choices, from 0", ""),
+        ("logprob", "float64", "log-likelihood of the option's tokens after the prompt, summed", "nat"),
+        ("tokens", "int32", "tokens of the option", "token"),
     ],
     "traces": [
         *_RUN,
@@ -102,7 +115,7 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
     "stages": [
         ("study", "string", "name of the study", ""),
         ("stage", "string", "stage id", ""),
-        ("kind", "string", "world, pretrain, instruct, sft, grpo or evaluate", ""),
+        ("kind", "string", "world, sat, cvbench, pretrain, model, tiny, instruct, sft, grpo or evaluate", ""),
         ("state", "string", "done, running, failed, blocked, interrupted or missing", ""),
         ("shipped", "bool", "the output came with the harness instead of being computed", ""),
         ("reason", "string", "why the stage is not done; empty when it is", ""),

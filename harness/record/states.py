@@ -1,17 +1,17 @@
 """State of every stage and run of a plan, read off the store."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.record.attempts import last_log
-from harness.record.folders import Store
+from harness.record.folders import NEEDED, Store
 from harness.record.status import State, Status
+from harness.study.stage import Stage
 
 if TYPE_CHECKING:
     from harness.study.expand import Plan
-    from harness.study.stage import Stage
 
 _WORST_FIRST: tuple[State, ...] = ("failed", "blocked", "interrupted", "running", "missing")
 
@@ -30,7 +30,7 @@ class StageState:
     shipped: bool = False
 
 
-def stage_state(stage: "Stage", store: Store) -> StageState:
+def stage_state(stage: Stage, store: Store) -> StageState:
     """State of a stage by its own folder alone: never ``blocked``."""
     folder = store.folder(stage.id)
     own = store.own_folder(stage.id)
@@ -51,10 +51,43 @@ def stage_state(stage: "Stage", store: Store) -> StageState:
     return StageState("interrupted", status.reason, log, status)
 
 
+def needed_checkpoints(stages: Mapping[str, Stage], store: Store) -> dict[str, set[int]]:
+    """Steps of the checkpoints that stages still to do read, by the id of the stage that keeps them.
+
+    A stage that is done but for a cleaned checkpoint that is needed again is itself to do, and so needs its inputs.
+
+    Args:
+        stages: by id, inputs before what reads them.
+    """
+    needed: dict[str, set[int]] = {stage_id: set() for stage_id in stages}
+    for stage_id, stage in reversed(list(stages.items())):
+        if store.is_done(_in_need(stage, needed[stage_id])):
+            continue
+        for role, source in stage.inputs.items():
+            kept = stages[source].cosmetic.get("checkpoints", []) if source in stages else []
+            if kept and role == "model" and stage.kind == "evaluate":
+                needed[source].update(stage.settings["steps"])
+            elif kept:
+                needed[source].add(max(kept))  # what trains on, or adapts, a model takes its last
+    return needed
+
+
+def _in_need(stage: Stage, steps: set[int]) -> Stage:
+    return replace(stage, cosmetic={**stage.cosmetic, NEEDED: sorted(steps)}) if steps else stage
+
+
+def with_needs(plan: "Plan", store: Store) -> "Plan":
+    """The plan with every stage knowing which of its checkpoints are still to be read: cleaned ones are made anew."""
+    needed = needed_checkpoints(plan.stages, store)
+    return replace(plan, stages={key: _in_need(stage, needed[key]) for key, stage in plan.stages.items()})
+
+
 def stage_states(plan: "Plan", store: Store) -> dict[str, StageState]:
     """State of every stage. One that is not done and whose input failed or is blocked is itself blocked."""
     states: dict[str, StageState] = {}
-    for stage_id, stage in plan.stages.items():  # inputs come before those that read them
+    steps = needed_checkpoints(plan.stages, store)
+    for stage_id, given in plan.stages.items():  # inputs come before those that read them
+        stage = _in_need(given, steps[stage_id])
         found = stage_state(stage, store)
         if found.state not in ("done", "running"):
             for needed in stage.inputs.values():

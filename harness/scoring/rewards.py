@@ -1,12 +1,14 @@
-"""Rewards by name: batched pure functions of what was written and asked."""
+"""Rewards by name: pure functions of what was written and asked."""
 
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
-from harness.scoring.rules import lenient
-from harness.study.settings import RewardName
+from harness.scoring.authors import rewarded
+from harness.scoring.rules import lenient, strict
+from harness.study.training import LengthTerm, RandomTerm, RewardName, RewardTerm
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,10 @@ class Rollout:
     """What the prompt already holds of the reply."""
     choices: tuple[str, ...]
     answer: str
+    length: int = 0
+    """Tokens of the completion without the end token."""
+    key: str = ""
+    """What the random reward is a function of: "seed/step/question/sample"."""
 
 
 _OPENING, _CLOSING = "<think>", "</answer>"
@@ -36,18 +42,63 @@ def well_formed(text: str, prefill: str) -> bool:
     return _TURN.search(reply, len(_OPENING), len(reply) - len(_CLOSING)) is not None
 
 
-def accuracy(rollouts: Sequence[Rollout]) -> list[float]:
-    """1 where the completion names the right option under the lenient rule, else 0."""
-    return [float(lenient(each.text, "stop", each.choices).extracted == each.answer) for each in rollouts]
+def _accuracy(rollout: Rollout, term: RewardTerm) -> float:
+    return float(lenient(rollout.text, "stop", rollout.choices).correct(rollout.answer))
 
 
-def format_reward(rollouts: Sequence[Rollout]) -> list[float]:
-    """1 where the reply is well formed, else 0."""
-    return [float(well_formed(each.text, each.prefill)) for each in rollouts]
+def _accuracy_strict(rollout: Rollout, term: RewardTerm) -> float:
+    return float(strict(rollout.text, "stop", rollout.choices).correct(rollout.answer))
 
 
-REWARDS: dict[RewardName, Callable[[Sequence[Rollout]], list[float]]] = {
-    "accuracy": accuracy,
-    "format": format_reward,
+def _accuracy_authors(rollout: Rollout, term: RewardTerm) -> float:
+    return float(rewarded(rollout.text, rollout.answer))
+
+
+def _format(rollout: Rollout, term: RewardTerm) -> float:
+    return float(well_formed(rollout.text, rollout.prefill))
+
+
+def _length(rollout: Rollout, term: LengthTerm) -> float:
+    paid = rollout.length if term.cap is None else min(rollout.length, term.cap)
+    return term.per_token * paid
+
+
+def _random(rollout: Rollout, term: RandomTerm) -> float:
+    digest = hashlib.sha256(rollout.key.encode("utf-8", "surrogatepass")).digest()
+    uniform = (int.from_bytes(digest[:8], "big") >> 11) / 2**53  # the 53 bits of a float, so always below 1
+    return uniform if term.probability is None else float(uniform < term.probability)
+
+
+REWARDS: dict[RewardName, tuple[type[RewardTerm], Callable[[Rollout, Any], float]]] = {
+    "accuracy": (RewardTerm, _accuracy),
+    "accuracy_strict": (RewardTerm, _accuracy_strict),
+    "accuracy_authors": (RewardTerm, _accuracy_authors),
+    "format": (RewardTerm, _format),
+    "length": (LengthTerm, _length),
+    "random": (RandomTerm, _random),
 }
+"""Reward functions by name, each with the type of its parameters."""
 assert set(REWARDS) == set(get_args(RewardName))
+
+
+def pay(name: RewardName, term: RewardTerm, rollouts: Sequence[Rollout]) -> list[float]:
+    """What a reward function pays, before its weight.
+
+    Args:
+        name: accuracy, accuracy_strict: 1 where the completion names the right option under the rule ``lenient``,
+            ``strict``, else 0. accuracy_authors: 1 where the paper's released code pays, else 0 (see
+            `harness.scoring.authors.rewarded`). format: 1 where the reply is well formed, else 0. length: so much per
+            token up to a cap. random: 1 with a probability, else 0, or uniform in [0, 1): a hash of the rollout's key.
+        term: its parameters; the weight is the caller's business.
+        rollouts: each is paid by itself, whatever its neighbours.
+
+    Returns:
+        One number per rollout, in order.
+
+    Raises:
+        TypeError: the term holds another reward's parameters.
+    """
+    parameters, reward = REWARDS[name]
+    if not isinstance(term, parameters):
+        raise TypeError(f"reward {name} takes a {parameters.__name__}, not a {type(term).__name__}")
+    return [reward(rollout, term) for rollout in rollouts]

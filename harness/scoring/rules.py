@@ -4,34 +4,21 @@
     the first ``<answer>`` tag's content, or the whole completion where there is no tag, must name one option.
 ``strict``
     there must be exactly one ``<answer>`` tag, and it must hold one option's letter or text and nothing else.
+``authors``
+    as the paper's released evaluation reads it (see `harness.scoring.authors`), whose oddities are its own.
 
-An option is named by its text or its letter (``B``, ``(B)``); upper and lower case, white space and a final full
-stop don't count.
+For the first two an option is named by its text or its letter (``B``, ``(B)``); upper and lower case, white space and
+a final full stop don't count.
 """
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from harness.data.question import LETTERS
-from harness.study.settings import RuleName
-
-Finish = Literal["stop", "length"]
-Status = Literal["ok", "no_tag", "no_option", "ambiguous", "truncated", "empty"]
-
-_OPENING, _CLOSING = "<answer>", "</answer>"
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What a rule read off a completion."""
-
-    extracted: str | None
-    """Text of the option that the completion names; None when it names none."""
-    status: Status
-    """ok; no_tag: no tag and (lenient) no option; no_option: a tag that names none; ambiguous: several tags;
-    truncated: like no_tag, at the token limit; empty: nothing but white space."""
+from harness.scoring.authors import authors
+from harness.scoring.reading import CLOSING, OPENING, Finish, Reading, nothing_found
+from harness.study.settings import GenerationRule
 
 
 def named_option(text: str, choices: Sequence[str]) -> str | None:
@@ -52,10 +39,10 @@ def answer_tags(text: str) -> list[str]:
     Like ``re.findall("<answer>(.*?)</answer>")``, but in linear time on many unclosed tags.
     """
     found = []
-    start = text.find(_OPENING)
-    while start >= 0 and (end := text.find(_CLOSING, start)) >= 0:
-        found.append(text[start + len(_OPENING) : end])
-        start = text.find(_OPENING, end)
+    start = text.find(OPENING)
+    while start >= 0 and (end := text.find(CLOSING, start)) >= 0:
+        found.append(text[start + len(OPENING) : end])
+        start = text.find(OPENING, end)
     return found
 
 
@@ -71,7 +58,7 @@ def lenient(text: str, finish: Finish, choices: Sequence[str]) -> Reading:
     option = named_option(tags[0] if tags else text, choices)
     if option is not None:
         return Reading(option, "ok")
-    return Reading(None, "no_option" if tags else _missing(finish))
+    return Reading(None, "no_option" if tags else nothing_found(finish))
 
 
 def strict(text: str, finish: Finish, choices: Sequence[str]) -> Reading:
@@ -80,19 +67,17 @@ def strict(text: str, finish: Finish, choices: Sequence[str]) -> Reading:
         return Reading(None, "empty")
     tags = answer_tags(text)
     if not tags:
-        return Reading(None, _missing(finish))
+        return Reading(None, nothing_found(finish))
     if len(tags) > 1:
         return Reading(None, "ambiguous")
     option = named_option(tags[0], choices)
     return Reading(option, "no_option" if option is None else "ok")
 
 
-def _missing(finish: Finish) -> Status:
-    return "truncated" if finish == "length" else "no_tag"
-
-
-RULES: dict[RuleName, Callable[[str, Finish, Sequence[str]], Reading]] = {
+RULES: dict[GenerationRule, Callable[[str, Finish, Sequence[str]], Reading]] = {
     "lenient": lenient,
     "strict": strict,
+    "authors": authors,
 }
-assert set(RULES) == set(get_args(RuleName))
+"""Rules that read a completion, by name. What is right: `Reading.correct`."""
+assert set(RULES) == set(get_args(GenerationRule))

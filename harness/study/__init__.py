@@ -10,13 +10,13 @@ from harness.study.errors import StudyError
 from harness.study.estimate import Measured, estimate_seconds, wall_seconds
 from harness.study.expand import Evaluation, Plan, Run, plan_study
 from harness.study.load import load_study
-from harness.study.schema import Contrast, Side, Study
-from harness.study.settings import ArmSettings
+from harness.study.schema import ArmSettings, Claim, Contrast, Side, Study
 from harness.study.stage import Stage
 
 __all__ = [
     "Arm",
     "ArmSettings",
+    "Claim",
     "Contrast",
     "Description",
     "Evaluation",

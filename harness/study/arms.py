@@ -19,8 +19,8 @@ from pydantic import BaseModel
 
 from harness.study.errors import Problem, StudyError, Where, shown, unknown
 from harness.study.messages import validated
-from harness.study.schema import NAME_PATTERN, Study
-from harness.study.settings import ArmSettings, Settings
+from harness.study.schema import NAME_PATTERN, ArmSettings, Study
+from harness.study.settings import Settings
 
 NAMED_SETTINGS = ("start", "training", "tuned")
 """A level of a factor with such a name also sets the setting to the level's name."""

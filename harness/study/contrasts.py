@@ -1,18 +1,24 @@
-"""Contrasts with both sides filled in and checked."""
+"""Contrasts with both sides filled in and checked, and the claims that point at them."""
 
 from collections.abc import Sequence
+from typing import get_args
 
 from harness.study.arms import Arm
 from harness.study.errors import Problem, StudyError, Where, unknown
 from harness.study.schema import Contrast, Side, Study
+from harness.study.settings import GenerationRule, OptionRule, RuleName
+
+OPTION_RULES: tuple[OptionRule, ...] = get_args(OptionRule)
+DEFAULT_OPTION_RULE: OptionRule = "likelihood_per_token"
 
 
 def resolve_contrasts(study: Study, arms: Sequence[Arm]) -> tuple[Contrast, ...]:
-    """The study's contrasts, each side with its protocol and scoring rule.
+    """The study's contrasts, each side with its protocol and, where the metric is accuracy, its scoring rule.
 
     Raises:
-        StudyError: an arm, protocol or rule that isn't there, equal sides, a name used twice, or a pairing by
-            seed with an arm that has no seeds.
+        StudyError: an arm, protocol, rule or step that isn't there, a metric that a protocol can't give, equal
+            sides, a name used twice, a pairing by seed with an arm that has no seeds, or a claim about a contrast
+            that isn't there.
     """
     by_name = {arm.name: arm for arm in arms}
     problems: list[Problem] = []
@@ -21,37 +27,106 @@ def resolve_contrasts(study: Study, arms: Sequence[Arm]) -> tuple[Contrast, ...]
         where: Where = ("contrasts", index)
         if contrast.name in [other.name for other in study.contrasts[:index]]:
             problems.append(Problem((*where, "name"), f"two contrasts are called {contrast.name!r}; rename one"))
-        found = [
-            _side_problem(study, by_name, side, (*where, key)) for key, side in (("a", contrast.a), ("b", contrast.b))
-        ]
+        sides = (("a", contrast.a), ("b", contrast.b))
+        found = [_side_problem(study, by_name, contrast, side, (*where, key)) for key, side in sides]
         if any(found):
             problems += [each for each in found if each]
             continue
-        a, b = (_filled(study, by_name[side.arm], side) for side in (contrast.a, contrast.b))
+        a, b = (_filled(study, by_name[side.arm], contrast, side) for _, side in sides)
         if a == b:
-            text = f"both sides are {a.arm!r} under {a.protocol!r}, scored {a.rule!r}; change one"
-            problems.append(Problem(where, text))
+            scored = f", scored {a.rule!r}" if a.rule else ""
+            problems.append(Problem(where, f"both sides are {a.arm!r} under {a.protocol!r}{scored}; change one"))
         for key, side in (("a", a), ("b", b)):
             if contrast.pairing == "seed" and not by_name[side.arm].has_seeds:
                 text = f"{side.arm!r} has no randomness and so no seeds to pair by; use pairing: none"
                 problems.append(Problem((*where, key), text))
         resolved.append(contrast.model_copy(update={"a": a, "b": b}))
+    problems += _claim_problems(study)
     if problems:
         raise StudyError(problems)
     return tuple(resolved)
 
 
-def _side_problem(study: Study, arms: dict[str, Arm], side: Side, where: Where) -> Problem | None:
+def completion_rules(study: Study) -> list[GenerationRule]:
+    """The study's scoring rules that read completions; options are read by `OPTION_RULES` without being named."""
+    rules: tuple[GenerationRule, ...] = get_args(GenerationRule)
+    return sorted((rule for rule in rules if rule in study.scoring), key=study.scoring.index)
+
+
+def _rules(study: Study, protocol: str) -> list[RuleName]:
+    """Rules that a protocol's answers are read by, the one that decides first."""
+    if study.protocols[protocol].method == "options":
+        return [DEFAULT_OPTION_RULE, *(rule for rule in OPTION_RULES if rule != DEFAULT_OPTION_RULE)]
+    return [*completion_rules(study)]
+
+
+def _side_problem(study: Study, arms: dict[str, Arm], contrast: Contrast, side: Side, where: Where) -> Problem | None:
     arm = arms.get(side.arm)
     if arm is None:
         return Problem((*where, "arm"), unknown("arm", side.arm, arms))
     if side.protocol is not None and side.protocol not in arm.settings.protocols:
         text = unknown(f"protocol of arm {arm.name!r}", side.protocol, arm.settings.protocols)
         return Problem((*where, "protocol"), text)
-    if side.rule is not None and side.rule not in study.scoring:
-        return Problem((*where, "rule"), unknown("scoring rule of this study", side.rule, study.scoring))
+    protocol = side.protocol or arm.protocol
+    if problem := _reading_problem(study, contrast, side, protocol, where):
+        return problem
+    return None if side.step is None else _step_problem(arm, side.step, protocol, (*where, "step"))
+
+
+def _reading_problem(study: Study, contrast: Contrast, side: Side, protocol: str, where: Where) -> Problem | None:
+    """Whether the protocol gives what the metric is of, and the rule reads it."""
+    if contrast.metric != "accuracy":
+        if study.protocols[protocol].method == "options":
+            text = f"metric {contrast.metric!r} is of completions, and {protocol!r} (method: options) writes none"
+            return Problem(where, f"{text}; name a protocol that generates, or use metric: accuracy")
+        if side.rule is not None:
+            text = f"{side.rule!r} has no effect, as metric {contrast.metric!r} needs no scoring rule; leave it out"
+            return Problem((*where, "rule"), text)
+        return None
+    rules = _rules(study, protocol)
+    if not rules:
+        return Problem(("scoring",), f"no rule that reads completions; name one: {', '.join(get_args(GenerationRule))}")
+    if side.rule is not None and side.rule not in rules:
+        options = study.protocols[protocol].method == "options"
+        what = f"scoring rule of protocol {protocol!r}" if options else "scoring rule of this study"
+        return Problem((*where, "rule"), unknown(what, side.rule, rules))
     return None
 
 
-def _filled(study: Study, arm: Arm, side: Side) -> Side:
-    return Side(arm=arm.name, protocol=side.protocol or arm.protocol, rule=side.rule or study.scoring[0])
+def _step_problem(arm: Arm, step: int, protocol: str, where: Where) -> Problem | None:
+    """Whether the arm's curve has the checkpoint."""
+    settings = arm.settings
+    if settings.training == "none":
+        return Problem(where, f"{step}: arm {arm.name!r} is not trained and has no checkpoints; leave step out")
+    if not settings.curve.questions:
+        return Problem(where, f"{step}: arm {arm.name!r} has no curve; set curve.questions above 0, or leave step out")
+    if protocol != arm.protocol:
+        text = (
+            f"{step}: the curve of arm {arm.name!r} is under its own protocol {arm.protocol!r} alone, not {protocol!r}"
+        )
+        return Problem(where, f"{text}; leave step out, or put {protocol!r} first among the arm's protocols")
+    recipe = settings.sft if settings.training == "sft" else settings.grpo
+    steps = [0, *recipe.checkpoint_steps()]
+    if step in steps:
+        return None
+    near = sorted(sorted(steps, key=lambda each: abs(each - step))[:3])
+    text = f"arm {arm.name!r} keeps no checkpoint after step {step} (checkpoint_every: {recipe.checkpoint_every})"
+    return Problem(where, f"{text}; the nearest are {', '.join(map(str, near))}")
+
+
+def _filled(study: Study, arm: Arm, contrast: Contrast, side: Side) -> Side:
+    protocol = side.protocol or arm.protocol
+    rule = (side.rule or _rules(study, protocol)[0]) if contrast.metric == "accuracy" else None
+    return Side(arm=arm.name, protocol=protocol, rule=rule, step=side.step)
+
+
+def _claim_problems(study: Study) -> list[Problem]:
+    names = [contrast.name for contrast in study.contrasts]
+    problems = []
+    for index, claim in enumerate(study.claims):
+        where: Where = ("claims", index)
+        if claim.name in [other.name for other in study.claims[:index]]:
+            problems.append(Problem((*where, "name"), f"two claims are called {claim.name!r}; rename one"))
+        if claim.contrast is not None and claim.contrast not in names:
+            problems.append(Problem((*where, "contrast"), unknown("contrast", claim.contrast, names)))
+    return problems

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from harness.study.estimate import Measured, estimate_seconds, wall_seconds
+from harness.study.disk import disk_use, format_bytes
+from harness.study.estimate import Estimate, Measured, estimate, known_shape, wall_seconds
 from harness.study.expand import Plan
 from harness.study.stage import REVISIONS
 
@@ -33,6 +34,25 @@ class KindRow:
     to_do: int
     seconds_to_do: float
     """Sum of the estimates of what is to do, as if one after the other."""
+    gpu_hours: tuple[float, float]
+    """Of what is to do, from and to; 0 on a CPU."""
+    measured: bool
+    """Stages of the shape of all that is to do were timed."""
+    bytes_to_do: float
+    """Disk that what is to do will take."""
+
+
+@dataclass(frozen=True)
+class ClaimRow:
+    """A published statement and what becomes of it here."""
+
+    claim: str
+    statement: str
+    figure: float | None
+    source: str
+    decided_by: str
+    """Name of its contrast; empty when it is untestable."""
+    untestable: str
 
 
 @dataclass(frozen=True)
@@ -43,6 +63,7 @@ class Description:
     title: str
     arms: tuple[ArmRow, ...]
     kinds: tuple[KindRow, ...]
+    claims: tuple[ClaimRow, ...]
     runs: int
     runs_done: int
     stages: int
@@ -52,6 +73,18 @@ class Description:
     """Estimated wall seconds of all stages to do, one after the other."""
     wall_seconds: float
     """Estimated wall seconds with the workers side by side."""
+    gpu_hours: tuple[float, float]
+    """GPU-hours of all stages to do, from and to; 0 on a CPU."""
+    measured: bool
+    """Stages of the shape of all that is to do on GPUs were timed."""
+    bytes_to_do: float
+    """Disk that all stages to do will take."""
+    bytes_kept: float
+    """What of it is left after ``ablate clean``."""
+    bytes_resume: float
+    """Disk that the largest training takes on top while it is at work, to be resumed from."""
+    guessed_shapes: tuple[str, ...]
+    """Models of unknown shape, counted as Qwen2-VL-2B."""
 
     def summary(self) -> str:
         """One line: ``11 runs in 5 arms; 33 stages, 4 done; about 24 min to go with 2 workers``."""
@@ -61,6 +94,22 @@ class Description:
             return f"{counted}; {stages}; nothing to do"
         time = format_seconds(self.wall_seconds)
         return f"{counted}; {stages}; about {time} to go with {_count(self.workers, 'worker')}"
+
+    def costs(self) -> list[str]:
+        """Lines on GPU-hours and disk: what there is to say of them."""
+        if self.stages_done == self.stages:
+            return []
+        lines = []
+        if self.gpu_hours[1]:
+            basis = "timed" if self.measured else "unmeasured: from operations and what GPUs reach of their peak"
+            lines.append(f"{format_hours(*self.gpu_hours)} GPU-hours to go ({basis})")
+        for name in self.guessed_shapes:
+            lines.append(f"the shape of model {name} is not known; it is counted as Qwen2-VL-2B")
+        lines.append(
+            f"disk: {format_bytes(self.bytes_to_do)} to write, {format_bytes(self.bytes_kept)} of it left after ablate "
+            f"clean; each training at work takes up to {format_bytes(self.bytes_resume)} more"
+        )
+        return lines
 
 
 def describe(
@@ -75,7 +124,9 @@ def describe(
         workers: stages that run at a time.
     """
     done = {stage for stage in plan.stages if stage in done}
-    seconds = estimate_seconds(plan, measured)
+    estimates = estimate(plan, measured)
+    seconds = {stage_id: each.seconds for stage_id, each in estimates.items()}
+    disk = disk_use(plan, done)
     users = {stage: len(plan.users(stage)) for stage in plan.stages}
     finished = {run.id for run in plan.runs if done.issuperset(run.stages)}
     arms = []
@@ -89,13 +140,29 @@ def describe(
         to_do = [each for each in ids if each not in done]
         if ids:
             shared = sum(users[each] > 1 for each in ids)
-            time = sum(seconds[each] for each in to_do)
-            kinds.append(KindRow(kind, len(ids), shared, len(ids) - len(to_do), len(to_do), time))
+            kinds.append(
+                KindRow(
+                    kind=kind,
+                    stages=len(ids),
+                    shared=shared,
+                    done=len(ids) - len(to_do),
+                    to_do=len(to_do),
+                    seconds_to_do=sum(seconds[each] for each in to_do),
+                    gpu_hours=_gpu_hours([estimates[each] for each in to_do]),
+                    measured=all(estimates[each].measured for each in to_do),
+                    bytes_to_do=sum(disk[each].outputs for each in to_do),
+                )
+            )
+    gpu_work = [each for stage_id, each in estimates.items() if stage_id not in done and each.gpus]
     return Description(
         study=plan.study.study,
         title=plan.study.title,
         arms=tuple(arms),
         kinds=tuple(kinds),
+        claims=tuple(
+            ClaimRow(each.name, each.statement, each.figure, each.source, each.contrast or "", each.untestable or "")
+            for each in plan.study.claims
+        ),
         runs=len(plan.runs),
         runs_done=len(finished),
         stages=len(plan.stages),
@@ -103,7 +170,28 @@ def describe(
         workers=workers,
         seconds_to_do=sum(row.seconds_to_do for row in kinds),
         wall_seconds=wall_seconds(plan.stages, seconds, workers, done),
+        gpu_hours=_gpu_hours(gpu_work),
+        measured=all(each.measured for each in gpu_work),
+        bytes_to_do=sum(each.outputs for each in disk.values()),
+        bytes_kept=sum(each.kept for each in disk.values()),
+        bytes_resume=max((each.resume for each in disk.values()), default=0.0),
+        guessed_shapes=tuple(
+            stage.settings.get("hub", {}).get("id") or stage.cosmetic.get("path", stage.id)
+            for stage in plan.stages.values()
+            if stage.kind == "model" and known_shape(stage) is None
+        ),
     )
+
+
+def _gpu_hours(estimates: Iterable[Estimate]) -> tuple[float, float]:
+    hours = [each.gpu_hours for each in estimates]
+    return sum(low for low, _ in hours), sum(high for _, high in hours)
+
+
+def format_hours(low: float, high: float) -> str:
+    """``12 to 40``, or one number where both are the same to two digits."""
+    first, last = (f"{each:.2g}" if each < 10 else f"{each:,.0f}" for each in (low, high))
+    return first if first == last else f"{first} to {last}"
 
 
 def format_seconds(seconds: float) -> str:

@@ -6,12 +6,10 @@ from typing import Any, Literal
 
 from harness.study.arms import Arm, describe_levels, resolve_arms
 from harness.study.contrasts import resolve_contrasts
-from harness.study.errors import Problem, StudyError, unknown
-from harness.study.schema import Contrast, Study
-from harness.study.settings import ArmSettings
+from harness.study.errors import Problem, StudyError
+from harness.study.leaves import FULL, add, add_data, add_start, check_models
+from harness.study.schema import ArmSettings, Contrast, Study
 from harness.study.stage import Stage
-
-FULL = {"kind": "full"}
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def plan_study(study: Study) -> Plan:
     Raises:
         StudyError: a name that stands for nothing, a wrong patch, two arms that are the same, ...
     """
-    _check_models(study)
+    check_models(study)
     arms = resolve_arms(study)
     contrasts = resolve_contrasts(study, arms)
     stages: dict[str, Stage] = {}
@@ -84,86 +82,46 @@ def plan_study(study: Study) -> Plan:
     return Plan(study, arms, contrasts, tuple(runs), stages)
 
 
-def _check_models(study: Study) -> None:
-    problems = []
-    for name, model in study.models.items():
-        seen = [name]
-        while model.instruct is not None and not problems:
-            parent = model.instruct.of
-            where = ("models", seen[-1], "instruct", "of")
-            if parent not in study.models:
-                others = [other for other in study.models if other != seen[-1]]
-                problems.append(Problem(where, unknown("model", parent, others)))
-            elif parent in seen:
-                circle = " of ".join([*seen, parent])
-                text = f"models go round in a circle ({circle}); one of them must be pretrained"
-                problems.append(Problem(where, text))
-            else:
-                seen.append(parent)
-                model = study.models[parent]
-    if problems:
-        raise StudyError(problems)
-
-
-def _add(stages: dict[str, Stage], stage: Stage) -> str:
-    """Put a stage into the graph; of one that is there already the kept checkpoints are joined."""
-    same = stages.get(stage.id)
-    kept = {*stage.cosmetic.get("checkpoints", ()), *(same.cosmetic.get("checkpoints", ()) if same else ())}
-    cosmetic = {"checkpoints": sorted(kept)} if kept else {}
-    stages[stage.id] = Stage(stage.kind, stage.settings, stage.inputs, cosmetic)
-    return stage.id
-
-
-def _world(study: Study, stages: dict[str, Stage]) -> str:
-    return _add(stages, Stage("world", study.world.identity()))
-
-
-def _start(study: Study, name: str, stages: dict[str, Stage]) -> tuple[str, int]:
-    """Stage id and last step of a start model."""
-    model = study.models[name]
-    if model.pretrain is not None:
-        last = model.pretrain.steps
-        stage = Stage("pretrain", model.pretrain.identity(), {}, {"checkpoints": [last]})
-        return _add(stages, stage), last
-    assert model.instruct is not None  # by the schema
-    last = model.instruct.steps
-    settings = {key: value for key, value in model.instruct.identity().items() if key != "of"}
-    inputs = {"model": _start(study, model.instruct.of, stages)[0], "data": _world(study, stages)}
-    stage = Stage("instruct", settings | {"tuning": FULL}, inputs, {"checkpoints": [last]})
-    return _add(stages, stage), last
+def _tuning(settings: ArmSettings) -> dict[str, Any]:
+    """What a training stage is told to tune."""
+    if settings.tuned == "full":
+        return FULL
+    return {"kind": settings.tuned, **(settings.lora.identity() if settings.tuned == "lora" else {})}
 
 
 def _run(study: Study, arm: Arm, seed: int | None, stages: dict[str, Stage]) -> Run:
     """One run; its stages are added to the graph."""
     settings = arm.settings
-    world = _world(study, stages)
-    start, start_step = _start(study, settings.start, stages)
+    train_data, test_data = add_data(study, stages)
+    start, start_step = add_start(study, settings.start, stages)
     train, final_step, intermediate = None, 0, []
     if settings.training != "none":
         recipe = settings.sft if settings.training == "sft" else settings.grpo
-        tuning = FULL if settings.tuned == "full" else {"kind": "lora", **settings.lora.identity()}
         *intermediate, final_step = recipe.checkpoint_steps()
         stage = Stage(
             settings.training,
-            recipe.identity() | {"seed": seed, "tuning": tuning},
-            {"model": start, "data": world},
-            {"checkpoints": [*intermediate, final_step]},
+            recipe.identity() | {"seed": seed, "tuning": _tuning(settings)},
+            {"model": start, "data": train_data},
+            {"checkpoints": [*intermediate, final_step], "resume_every": recipe.resume_every},
         )
-        train = _add(stages, stage)
+        train = add(stages, stage)
 
-    def evaluate(model: str, protocol: str, questions: int, steps: list[int]) -> str:
+    # The miniature world's number of questions is a setting; of real data all are asked.
+    everything = None if study.data else stages[test_data].settings["test_questions"]
+
+    def evaluate(model: str, protocol: str, questions: int | None, steps: list[int]) -> str:
         asked: dict[str, Any] = {"questions": questions, "steps": steps}
         identity = study.protocols[protocol].identity() | asked
         # an adapter is no model without the weights that it was trained on
         parent = {"parent": start} if model == train and settings.tuned == "lora" else {}
-        return _add(stages, Stage("evaluate", identity, {"model": model, "data": world, **parent}))
+        return add(stages, Stage("evaluate", identity, {"model": model, "data": test_data, **parent}))
 
     offset = 0 if train else start_step
     evaluations = []
     for protocol in settings.protocols:
-        stage_id = evaluate(train or start, protocol, study.world.test_questions, [final_step or start_step])
+        stage_id = evaluate(train or start, protocol, everything, [final_step or start_step])
         evaluations.append(Evaluation(protocol, "final", stage_id, offset))
-    questions = min(settings.curve.questions, study.world.test_questions)
+    questions = settings.curve.questions if everything is None else min(settings.curve.questions, everything)
     if train and questions:
         own = arm.protocol
         evaluations.append(Evaluation(own, "curve", evaluate(start, own, questions, [start_step]), start_step))

@@ -6,6 +6,7 @@ from pathlib import Path
 from harness.study.errors import StudyError
 from harness.study.expand import plan_study
 from harness.study.messages import validated
+from harness.study.revisions import apply_revisions
 from harness.study.schema import Study
 from harness.study.source import read_source
 
@@ -25,7 +26,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     """
     source = read_source(Path(path), overrides)
     try:
-        study = validated(Study, source.data)
+        study = validated(Study, apply_revisions(source.data, Path(path).parent))
         plan_study(study)
     except StudyError as error:
         raise StudyError(error.problems, source.locate) from None

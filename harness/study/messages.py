@@ -1,11 +1,12 @@
 """Validation of data against a settings model, with messages for the author of a study file."""
 
 import types
-from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+from typing_extensions import is_typeddict
 
 from harness.study.errors import Problem, StudyError, Where, choices, shown, unknown
 
@@ -41,7 +42,7 @@ def _text(model: type[BaseModel], error: ErrorDetails, path: Where) -> str:
     holder = _annotation(model, path[:-1])
     here = (get_args(holder) or (str,))[0] if is_key else _annotation(model, path)
     if kind == "extra_forbidden":
-        return f"unknown setting; {choices(path[-1], holder.model_fields)}"
+        return f"unknown setting; {choices(path[-1], _fields(holder))}"
     if kind == "missing":
         return "missing; a study must give it"
     if kind == "literal_error":
@@ -52,7 +53,7 @@ def _text(model: type[BaseModel], error: ErrorDetails, path: Where) -> str:
     if kind == "string_pattern_mismatch":
         return f"{shown(value)} is no name; names are letters, digits and . _ + -, a letter or digit first"
     if kind in _MAPPING_ERRORS:
-        fields = getattr(_bare(here), "model_fields", None)
+        fields = _fields(_bare(here))
         return f"{shown(value)} should be a mapping" + (f" of {', '.join(fields)}" if fields else "")
     if kind == "too_short":
         return f"{shown(value)} is empty; at least one is needed"
@@ -62,6 +63,11 @@ def _text(model: type[BaseModel], error: ErrorDetails, path: Where) -> str:
     return text
 
 
+def _fields(holder: Any) -> Iterable[str]:
+    """Names of the settings of a group."""
+    return get_type_hints(holder) if is_typeddict(holder) else getattr(holder, "model_fields", ())
+
+
 def _annotation(annotation: Any, path: Where) -> Any:
     """The type at a path below a type; None when there is nothing."""
     for step in path:
@@ -69,6 +75,8 @@ def _annotation(annotation: Any, path: Where) -> Any:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             field = annotation.model_fields.get(str(step))
             annotation = field.annotation if field else None
+        elif is_typeddict(annotation):
+            annotation = get_type_hints(annotation).get(str(step))
         elif get_origin(annotation) in (dict, list):
             annotation = get_args(annotation)[-1]
         else:

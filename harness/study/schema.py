@@ -12,19 +12,17 @@ from pydantic import (
     model_validator,
 )
 
-from harness.study.settings import (
-    CollectSettings,
-    CurveSettings,
-    GRPOSettings,
-    InstructSettings,
-    LoraSettings,
+from harness.study.evaluation import CollectSettings, CurveSettings, ProtocolSettings, RetentionSettings
+from harness.study.settings import RuleName, Settings
+from harness.study.sources import (
+    DataSettings,
+    FolderSettings,
+    HubSettings,
     PretrainSettings,
-    ProtocolSettings,
-    RuleName,
-    Settings,
-    SFTSettings,
+    TinySettings,
     WorldSettings,
 )
+from harness.study.training import GRPOSettings, InstructSettings, LoraSettings, SFTSettings, Tuned
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
@@ -54,18 +52,26 @@ def _levels(value: Any) -> Any:
 Levels = Annotated[dict[Name, dict[str, Any]], BeforeValidator(_levels)]
 
 
-class StartModel(Settings):
-    """Where a start model comes from: exactly one of the recipes."""
+Metric = Literal["accuracy", "well_formed", "tokens", "reflection"]
 
+
+class StartModel(Settings):
+    """Where a start model comes from: exactly one of these."""
+
+    hub: HubSettings | None = None
+    folder: FolderSettings | None = None
     pretrain: PretrainSettings | None = None
     instruct: InstructSettings | None = None
+    tiny: TinySettings | None = None
 
     @model_validator(mode="after")
-    def _one_recipe(self) -> "StartModel":
+    def _one_source(self) -> "StartModel":
         given = [name for name in type(self).model_fields if getattr(self, name) is not None]
         if len(given) != 1:
             there = " and ".join(given) or "nothing"
-            raise ValueError(f"a start model is given by exactly one of pretrain, instruct; here is {there}")
+            raise ValueError(
+                f"a start model is given by exactly one of {', '.join(type(self).model_fields)}; here is {there}"
+            )
         return self
 
 
@@ -76,7 +82,10 @@ class Side(Settings):
     protocol: str | None = None
     """One of the arm's protocols; the arm's own (its first) when left out."""
     rule: RuleName | None = None
-    """One of the study's scoring rules; the first when left out."""
+    """One of the study's scoring rules; the first when left out. Under a protocol with ``method: options`` it is
+    ``likelihood`` or ``likelihood_per_token`` (when left out)."""
+    step: NonNegativeInt | None = None
+    """A checkpoint of the curve, on the curve's questions; the last on all questions when left out."""
 
     @model_validator(mode="before")
     @classmethod
@@ -91,11 +100,52 @@ class Contrast(Settings):
     question: str
     a: Side
     b: Side
-    metric: Literal["accuracy"] = "accuracy"
+    metric: Metric = "accuracy"
+    """accuracy, well_formed: percent of the questions; tokens: mean length of the completions; reflection: mean number of
+    reflection markers in them."""
     pairing: Literal["seed", "none"] = "none"
     """``seed``: runs of equal seeds are compared with each other; both arms must have seeds."""
     margin: PositiveFloat | None = None
     """Differences within plus or minus so many percentage points count as equivalent."""
+
+
+class Claim(Settings):
+    """A published statement, tied to a contrast of the study or marked untestable in it."""
+
+    name: Name
+    statement: str
+    source: str
+    """Where it was published."""
+    figure: float | None = None
+    """The printed difference a minus b, in the contrast's unit; left out where none was printed."""
+    contrast: str | None = None
+    """Name of the contrast that decides it."""
+    direction: Literal["higher", "lower", "equal"] = "higher"
+    """What the claim says of side a against side b."""
+    untestable: str | None = None
+    """Why this study can't decide it."""
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Claim":
+        if (self.contrast is None) == (self.untestable is None):
+            raise ValueError("a claim has exactly one of contrast, untestable")
+        return self
+
+
+class ArmSettings(Settings):
+    """All settings of one arm, resolved from the study's own, its levels' and the arm's."""
+
+    start: str
+    """Name of the start model."""
+    training: Literal["none", "sft", "grpo"]
+    tuned: Tuned = "full"
+    lora: LoraSettings = LoraSettings()
+    sft: SFTSettings = SFTSettings()
+    grpo: GRPOSettings = GRPOSettings()
+    protocols: list[str] = Field(min_length=1)
+    """Names of the protocols that the final checkpoint is evaluated under; the first is the arm's own."""
+    curve: CurveSettings = CurveSettings()
 
 
 class Study(Settings):
@@ -106,7 +156,10 @@ class Study(Settings):
     title: str = ""
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1), AfterValidator(_unique)]
     """Every arm with randomness is run once per seed."""
-    world: WorldSettings = WorldSettings()
+    world: WorldSettings | None = None
+    """The miniature world, with its defaults when neither this nor ``data`` is given."""
+    data: DataSettings | None = None
+    """Real training and test questions."""
     models: dict[Name, StartModel] = Field(min_length=1)
     """Start models by name."""
     protocols: dict[Name, ProtocolSettings] = Field(min_length=1)
@@ -118,8 +171,22 @@ class Study(Settings):
     lora: LoraSettings = LoraSettings()
     curve: CurveSettings = CurveSettings()
     collect: CollectSettings = CollectSettings()
+    retention: RetentionSettings = RetentionSettings()
     factors: dict[Name, Levels] = Field(min_length=1)
     """What is varied: factor -> level -> patch onto the arm's settings. The first level is the default."""
     arms: list[dict[str, Any]] = Field(min_length=1)
     """Combinations of levels: explicit, or products of factors (see `harness.study.arms`)."""
     contrasts: list[Contrast] = Field(default=[])
+    claims: list[Claim] = Field(default=[])
+    """Published statements that the study is held against."""
+
+    @model_validator(mode="after")
+    def _one_data(self) -> "Study":
+        if self.world is not None and self.data is not None:
+            raise ValueError("world and data exclude each other; keep one")
+        return self
+
+    @property
+    def suite(self) -> str:
+        """Name of the benchmark that checkpoints are evaluated on."""
+        return "cv-bench" if self.data else "micro-cvbench"

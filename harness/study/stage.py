@@ -7,7 +7,18 @@ from typing import Any
 
 HASH_VERSION = 1
 
-REVISIONS: dict[str, int] = {"world": 1, "pretrain": 1, "instruct": 1, "sft": 1, "grpo": 1, "evaluate": 1}
+REVISIONS: dict[str, int] = {
+    "world": 1,
+    "sat": 1,
+    "cvbench": 1,
+    "pretrain": 1,
+    "model": 1,
+    "tiny": 1,
+    "instruct": 1,
+    "sft": 1,
+    "grpo": 1,
+    "evaluate": 1,
+}
 """Revision of each kind of stage: raised by hand when its code changes what comes out."""
 
 TRAINING_KINDS = ("instruct", "sft", "grpo")
@@ -24,7 +35,7 @@ class Stage:
     inputs: dict[str, str] = field(default_factory=dict)
     """Ids of the stages that this one reads, by role (``model``, ``data``)."""
     cosmetic: dict[str, Any] = field(default_factory=dict)
-    """Settings that cannot change the outcome; ``checkpoints`` lists the steps to keep."""
+    """Settings that cannot change the outcome: ``checkpoints`` (steps to keep), ``resume_every``, ``path``, ``files``."""
 
     @property
     def id(self) -> str:

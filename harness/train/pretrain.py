@@ -27,7 +27,7 @@ from harness.models.prompts import PROMPT_STYLES, VISION
 from harness.models.runtime import prepare_process
 from harness.record.context import StageContext
 from harness.record.outputs import METRICS, StepLog, checkpoint_folder
-from harness.study.settings import PretrainSettings
+from harness.study.sources import PretrainSettings
 
 SCENES_PER_SEED = 10_000_000
 _EDGE = round(IMAGE_TOKENS**0.5)

@@ -52,12 +52,15 @@ CONTRASTS: list[dict[str, Any]] = [
     {"name": "start", "question": "Which start?", "a": "instruct+grpo", "b": "base+grpo", "pairing": "seed"},
 ]  # fmt: skip
 
+RULES_OF = {"options": ("likelihood_per_token", "likelihood")}
+"""Rules of the protocols that generate nothing."""
+
 _RUN = {"study": pa.string(), "run": pa.string(), "arm": pa.string(), "seed": pa.int32()}
 COLUMNS: dict[str, dict[str, pa.DataType]] = {
     "runs": _RUN
     | {"factor_start": pa.string(), "factor_training": pa.string(), "state": pa.string(), "reason": pa.string()}
     | {"start_stage": pa.string(), "train_stage": pa.string(), "protocol": pa.string(), "final_step": pa.int32()}
-    | {"checks": pa.string()},
+    | {"checks": pa.string(), "data_fingerprint": pa.string(), "prompt_hash": pa.string(), "pixel_range": pa.string()},
     "questions": {"study": pa.string(), "suite": pa.string(), "question": pa.int32(), "task": pa.string()}
     | {"type": pa.string(), "source": pa.string(), "image": pa.string(), "text": pa.string()}
     | {"choices": pa.list_(pa.string()), "answer": pa.string(), "answer_letter": pa.string()},
@@ -69,6 +72,9 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
     | {"phase": pa.string(), "step": pa.int32(), "protocol": pa.string(), "question": pa.int32()}
     | {"sample": pa.int32(), "text": pa.string(), "tokens": pa.int32(), "finish": pa.string()}
     | {"reward": pa.float64(), "reward_accuracy": pa.float64(), "reward_format": pa.float64()},
+    "option_scores": _RUN
+    | {"phase": pa.string(), "step": pa.int32(), "protocol": pa.string(), "question": pa.int32()}
+    | {"option": pa.int32(), "logprob": pa.float64(), "tokens": pa.int32()},
     "traces": _RUN
     | {"phase": pa.string(), "step": pa.int32(), "protocol": pa.string(), "question": pa.int32()}
     | {"sample": pa.int32(), "well_formed": pa.bool_(), "thinking_words": pa.int32()}
@@ -81,7 +87,7 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
 }
 
 
-def write(folder: Path, table: str, rows: Iterable[dict[str, Any]], version: int = 1) -> None:
+def write(folder: Path, table: str, rows: Iterable[dict[str, Any]], version: int = 2) -> None:
     """Write one table with the metadata that the collector writes."""
     schema = pa.schema(COLUMNS[table].items(), metadata={"table": table, "schema_version": str(version)})
     pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), folder / f"{table}.parquet")
@@ -93,12 +99,19 @@ def fabricate(
     lost: dict[str, str] | None = None,
     contrasts: list[dict[str, Any]] | None = None,
     questions: int = 120,
+    cvbench: bool = False,
+    claims: list[dict[str, Any]] | None = None,
 ) -> None:
-    """Write a whole collected folder. ``lost`` maps runs that failed before their evaluation to the reason."""
+    """Write a whole collected folder.
+
+    Args:
+        lost: runs that failed before their evaluation, with the reason.
+        cvbench: the questions come from CV-Bench's sources.
+    """
     lost = {} if lost is None else lost
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in COLUMNS}
     rng = np.random.default_rng(7)
-    rows["questions"] = [_question(i, rng) for i in range(questions)]
+    rows["questions"] = [_question(i, rng, cvbench) for i in range(questions)]
     for arm, spec in ARMS.items():
         wanted = [None] if None in spec["final"] else list(seeds)
         for seed in wanted:
@@ -116,17 +129,25 @@ def fabricate(
     for name, content in rows.items():
         write(folder, name, content)
     study = {
-        "schema_version": 1,
+        "schema_version": 2,
         "study": "fake",
         "title": "A fabricated study",
         "declared": {},
-        "arms": [{"name": arm, "levels": {}, "protocol": spec["protocol"]} for arm, spec in ARMS.items()],
+        "arms": [
+            {"name": arm, "levels": {}, "protocol": spec["protocol"]}
+            | {"curve_questions": questions // 2 if "curve" in spec else 0}
+            for arm, spec in ARMS.items()
+        ],
         "factors": {"start": ["base", "instruct"], "training": ["none", "sft", "grpo"]},
-        "protocols": {name: {} for name in ("base-think", "instruct-direct", "instruct-think")},
+        "protocols": {
+            **{name: {"method": "generate"} for name in ("base-think", "instruct-direct", "instruct-think")},
+            "options": {"method": "options"},
+        },
         "rules": ["lenient", "strict"],
         "seeds": list(seeds),
         "contrasts": [_resolved(each) for each in (CONTRASTS if contrasts is None else contrasts)],
-        "suite": "micro-cvbench",
+        "claims": [] if claims is None else claims,
+        "suite": "cv-bench" if cvbench else "micro-cvbench",
         "completeness": [],
     }
     (folder / "study.json").write_text(json.dumps(study))
@@ -138,21 +159,28 @@ def _number(text: str) -> int:
 
 
 def _resolved(contrast: dict[str, Any]) -> dict[str, Any]:
-    sides = {
-        key: side
-        if isinstance(side := contrast[key], dict)
-        else {"arm": side, "protocol": ARMS[side]["protocol"], "rule": "lenient"}
-        for key in ("a", "b")
-    }
+    sides = {}
+    for key in ("a", "b"):
+        side = contrast[key] if isinstance(contrast[key], dict) else {"arm": contrast[key]}
+        sides[key] = {"protocol": ARMS.get(side["arm"], {}).get("protocol"), "rule": "lenient", "step": None} | side
     return {"metric": "accuracy", "pairing": "none", "margin": None} | contrast | sides
 
 
-def _question(i: int, rng: np.random.Generator) -> dict[str, Any]:
+def claim(name: str, **changes: Any) -> dict[str, Any]:
+    """A claim as ``study.json`` has it."""
+    plain: dict[str, Any] = {"name": name, "statement": f"Statement {name}.", "source": "a paper, table 1", "note": ""}
+    plain |= {"figure": None, "contrast": None, "direction": "higher", "untestable": None}
+    return plain | changes
+
+
+def _question(i: int, rng: np.random.Generator, cvbench: bool) -> dict[str, Any]:
     task = TASKS[i % 4]
+    source = ("COCO", "ADE20K", "COCO", "COCO")[i // 4 % 4] if task in ("Count", "Relation") else "Omni3D"
     choices = CHOICES[task]
     place = int(rng.integers(len(choices)))
     return {
-        "study": "fake", "suite": "micro-cvbench", "question": i, "task": task, "type": "2D", "source": "micro",
+        "study": "fake", "suite": "micro-cvbench", "question": i, "task": task, "type": "2D",
+        "source": source if cvbench else "micro",
         "image": f"{i // 2}.png", "text": f"question {i}", "choices": choices, "answer": choices[place],
         "answer_letter": f"({'ABCD'[place]})",
     }  # fmt: skip
@@ -161,11 +189,11 @@ def _question(i: int, rng: np.random.Generator) -> dict[str, Any]:
 def _run(rows: dict[str, list], head: dict[str, Any], spec: dict[str, Any], rng: np.random.Generator) -> None:
     final = spec["final"].get(head["seed"], 85.0)
     last = STEPS[-1] if "curve" in spec else 0
-    others = ("instruct-direct", "instruct-think") if head["arm"] == "base" else ()
+    others = {"base": ("instruct-direct", "instruct-think"), "instruct": ("options",)}.get(head["arm"], ())
     lengths = spec.get("lengths", (spec.get("tokens"),))
     _evaluation(rows, head, "final", last, spec["protocol"], final, lengths[-1], rng)
     for protocol in others:
-        _evaluation(rows, head, "final", last, protocol, 2.0, 27.0, rng)
+        _evaluation(rows, head, "final", last, protocol, 70.0 if protocol == "options" else 2.0, 27.0, rng)
     if "curve" not in spec:
         return
     for step, accuracy, length in zip(STEPS, spec["curve"], spec["lengths"], strict=True):
@@ -192,6 +220,7 @@ def _evaluation(
     length: float,
     rng: np.random.Generator,
 ) -> None:
+    traces = np.random.default_rng(_number(f"{head['run']} {phase} {step} {protocol}"))
     chosen = rows["questions"] if phase == "final" else rows["questions"][: len(rows["questions"]) // 2]
     for question in chosen:
         same = {key: question[key] for key in ("suite", "question", "task", "source", "image")}
@@ -199,13 +228,18 @@ def _evaluation(
         correct = bool(rng.random() * 100 < accuracy + easier)
         tokens = max(1, int(rng.normal(length, 1.5)))
         place = {"phase": phase, "step": step, "protocol": protocol}
-        for rule in ("lenient", "strict"):
+        for rule in RULES_OF.get(protocol, ("lenient", "strict")):
             right = correct and (rule == "lenient" or rng.random() < 0.95)
             status = "ok" if right or accuracy > 20 else "no_option"
             rows["answers"].append(
                 head | same | place | {"rule": rule, "correct": right, "status": status, "extracted": None}
             )
-        rows["completions"].append(
-            head | place | {"question": question["question"], "sample": 0}
-            | {"text": "x", "tokens": tokens, "finish": "stop"}
-        )  # fmt: skip
+        if protocol == "options":
+            continue
+        place |= {"question": question["question"], "sample": 0}
+        rows["completions"].append(head | place | {"text": "x", "tokens": tokens, "finish": "stop"})
+        counted = {
+            "well_formed": bool(traces.random() * 100 < accuracy),
+            "reflection_markers": int(traces.poisson(0.3)),
+        }
+        rows["traces"].append(head | place | counted | {"thinking_words": 3})

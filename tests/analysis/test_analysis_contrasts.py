@@ -122,11 +122,92 @@ def test_sides_may_name_protocol_and_rule(fabricate: Callable[..., Path]) -> Non
     assert "no finished run under base-think/lenient" in result.reason
 
 
-def test_an_unknown_metric_gives_a_reason(fabricate: Callable[..., Path]) -> None:
-    declared = {"name": "m", "question": "", "a": "base+grpo", "b": "base", "metric": "beauty"}
-    result = by_name(fabricate(contrasts=[declared]))["m"]
-    assert result.interval is None
-    assert "'beauty' is unknown" in result.reason
+def values(folder: Path, table: str, column: str, step: int | None, first: int = 120) -> dict[int, float]:
+    """Mean by seed of base+grpo's values, at a checkpoint of the curve or at the end, on the first questions."""
+    frame = pq.read_table(folder / f"{table}.parquet").to_pandas()
+    frame = frame[(frame["arm"] == "base+grpo") & (frame["protocol"] == "base-think") & (frame["question"] < first)]
+    frame = frame[frame["phase"] == "final"] if step is None else frame[(frame["phase"] == "curve")]
+    frame = frame if step is None else frame[frame["step"] == step]
+    return {int(seed): float(mean) for seed, mean in frame.groupby("seed")[column].mean().items()}
+
+
+@pytest.mark.parametrize(
+    ("metric", "table", "column", "factor", "unit", "words"),
+    [
+        ("well_formed", "traces", "well_formed", 100, "percentage point", "well-formed replies"),
+        ("tokens", "completions", "tokens", 1, "token", "tokens more per completion than"),
+        ("reflection", "traces", "reflection_markers", 1, "marker", "reflection markers"),
+    ],
+)
+def test_a_metric_of_the_completions_is_compared_like_accuracy(
+    fabricate: Callable[..., Path], metric: str, table: str, column: str, factor: int, unit: str, words: str
+) -> None:
+    side = {"arm": "base+grpo", "step": 50}
+    declared = {"name": "m", "question": "", "a": "base+grpo", "b": side, "pairing": "seed", "metric": metric}
+    folder = fabricate(contrasts=[declared | {"a": {"arm": "base+grpo", "step": 200}}])
+    result = by_name(folder)["m"]
+    late, early = values(folder, table, column, 200), values(folder, table, column, 50)
+    expected = stats.ttest_rel([factor * late[seed] for seed in range(3)], [factor * early[seed] for seed in range(3)])
+    assert result.interval.mean == pytest.approx(sum(factor * (late[s] - early[s]) for s in range(3)) / 3)
+    assert result.interval.p == pytest.approx(expected.pvalue)
+    assert result.unit == unit
+    assert result.labels == ("base+grpo (step 200)", "base+grpo (step 50)")
+    if metric == "tokens":
+        assert "base+grpo (step 50) writes 8." in result.sentence.replace("(step 200) writes 8.", "") or "fewer" in (
+            result.sentence
+        )
+    else:
+        assert words in result.sentence
+
+
+def test_a_checkpoint_and_the_end_are_compared_on_the_curves_questions(fabricate: Callable[..., Path]) -> None:
+    declared = {"name": "m", "question": "", "a": "base+grpo", "b": {"arm": "base+grpo", "step": 0}, "pairing": "seed"}
+    folder = fabricate(contrasts=[declared, declared | {"name": "t", "metric": "tokens"}])
+    for name, table, column, factor in (("m", "answers", "correct", 100), ("t", "completions", "tokens", 1)):
+        result = by_name(folder)[name]
+        frames = [values(folder, table, column, step, first=60) for step in (None, 0)]
+        if table == "answers":  # two rules
+            frame = pq.read_table(folder / "answers.parquet").to_pandas()
+            frame = frame[(frame["arm"] == "base+grpo") & (frame["rule"] == "lenient") & (frame["question"] < 60)]
+            ends = (frame["phase"] == "final", (frame["phase"] == "curve") & (frame["step"] == 0))
+            frames = [frame[end].groupby("seed")["correct"].mean().to_dict() for end in ends]
+        assert result.per_seed == {f"seed={s}": pytest.approx(factor * (frames[0][s] - frames[1][s])) for s in range(3)}
+        assert "on these 60 questions" in result.sentence
+        assert result.labels == ("base+grpo (last step)", "base+grpo (step 0)")
+
+
+def test_other_arms_are_cut_to_the_curves_questions_too(fabricate: Callable[..., Path]) -> None:
+    sides = {"a": {"arm": "base+grpo", "step": 100}, "b": "instruct"}
+    unpaired = {"a": {"arm": "base+grpo", "step": 100}, "b": "base+sft"}
+    folder = fabricate(contrasts=[{"name": "m", "question": ""} | sides, {"name": "w", "question": ""} | unpaired])
+    frame = pq.read_table(folder / "answers.parquet").to_pandas()
+    frame = frame[(frame["rule"] == "lenient") & (frame["question"] < 60)]
+    late = frame[(frame["arm"] == "base+grpo") & (frame["phase"] == "curve") & (frame["step"] == 100)]
+    late = 100 * late.groupby("seed")["correct"].mean()
+    final = frame[frame["phase"] == "final"]
+    one = final[(final["arm"] == "instruct") & (final["protocol"] == "instruct-think")]
+    results = by_name(folder)
+    assert results["m"].interval.mean == pytest.approx(late.mean() - 100 * one["correct"].mean())
+    assert results["m"].interval.df == 2
+    sft = 100 * final[final["arm"] == "base+sft"].groupby("seed")["correct"].mean()
+    assert results["w"].interval.df == pytest.approx(stats.ttest_ind(late, sft, equal_var=False).df)
+    assert results["m"].labels == ("base+grpo (step 100)", "instruct")
+
+
+def test_a_run_whose_curve_lacks_a_question_is_lost(fabricate: Callable[..., Path]) -> None:
+    folder = fabricate(contrasts=[{"name": "m", "question": "", "a": {"arm": "base+grpo", "step": 50}, "b": "base"}])
+    rows = pq.read_table(folder / "answers.parquet").to_pylist()
+    lacking = ("base+grpo/seed=1", "curve", 50, 7)
+    kept = [row for row in rows if (row["run"], row["phase"], row["step"], row["question"]) != lacking]
+    fabricated_study.write(folder, "answers", kept)
+    result = by_name(folder)["m"]
+    assert result.lost == {"base+grpo/seed=1": "59 of 60 questions answered"}
+    assert result.n_a == 2
+
+
+def test_a_step_without_answers_gives_a_reason(fabricate: Callable[..., Path]) -> None:
+    folder = fabricate(contrasts=[{"name": "m", "question": "", "a": {"arm": "base+grpo", "step": 70}, "b": "base"}])
+    assert by_name(folder)["m"].reason == "base+grpo has no finished run under base-think/lenient at step 70"
 
 
 @pytest.mark.parametrize("margin", [60.0, 1.0, 0.001])

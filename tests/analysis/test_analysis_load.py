@@ -1,15 +1,20 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import fabricated_study
 import pyarrow.parquet as pq
 import pytest
 
 from analysis import CollectedError, load
-from analysis.load import KEYS
+from analysis.load import KEYS, OPTION_RULES
 from analysis.load import SCHEMA_VERSION as READ_VERSION
+from analysis.metrics import METRICS
 from harness.record.schemas import SCHEMA_VERSION, TABLE_NAMES, schema
+from harness.study.contrasts import DEFAULT_OPTION_RULE
+from harness.study.schema import Metric
+from harness.study.settings import OptionRule
 
 
 def test_the_schema_that_is_read_is_the_one_that_is_written() -> None:
@@ -20,6 +25,11 @@ def test_the_schema_that_is_read_is_the_one_that_is_written() -> None:
         assert set(keys) <= set(written.names)
         for name, kind in fabricated_study.COLUMNS[table].items():
             assert written.field(name).type == kind
+    assert OPTION_RULES[0] == DEFAULT_OPTION_RULE
+    assert set(OPTION_RULES) == set(get_args(OptionRule))
+    assert set(METRICS) == set(get_args(Metric))
+    for metric in METRICS.values():
+        assert metric.column in schema(metric.table).names
 
 
 def test_load_gives_every_table_with_integer_seeds(collected: Path) -> None:
@@ -41,8 +51,8 @@ def test_a_missing_file_is_named_with_the_mend(fabricate: Callable[..., Path], n
 
 def test_another_schema_version_is_refused(fabricate: Callable[..., Path]) -> None:
     folder = fabricate()
-    fabricated_study.write(folder, "traces", [], version=2)
-    with pytest.raises(CollectedError, match=r"traces\.parquet: schema version 2, but this code reads version 1"):
+    fabricated_study.write(folder, "traces", [], version=1)
+    with pytest.raises(CollectedError, match=r"traces\.parquet: schema version 1, but this code reads version 2"):
         load(folder)
     study = json.loads((folder / "study.json").read_text())
     (folder / "study.json").write_text(json.dumps(study | {"schema_version": 3}))

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis import arm_table, load, run_scores
+from analysis.scopes import scopes
 from analysis.scores import references
 from analysis.statistics import mean_interval
 
@@ -60,6 +61,17 @@ def test_protocols_of_an_arm_are_listed_own_first(collected: Path) -> None:
     assert rows == [("base-think", True), ("instruct-direct", False), ("instruct-think", False)]
 
 
+def test_a_protocol_of_options_is_scored_by_its_own_rules(collected: Path) -> None:
+    tables = load(collected)
+    assert row(arm_table(tables), "instruct", "instruct-think").rule == "lenient"
+    found = row(arm_table(tables), "instruct", "options")
+    assert (found.rule, found.n, found.tokens) == ("likelihood_per_token", 1, None)
+    assert found.cells["overall"].interval.mean == pytest.approx(70, abs=12)
+    assert {each.protocol for each in arm_table(tables, "likelihood").rows} == {"options"}
+    assert "options" not in {each.protocol for each in arm_table(tables, "strict").rows}
+    assert set(run_scores(tables).query("protocol == 'options'")["rule"]) == {"likelihood", "likelihood_per_token"}
+
+
 def test_parsed_and_tokens(collected: Path) -> None:
     table = arm_table(load(collected))
     completions = pq.read_table(collected / "completions.parquet").to_pandas()
@@ -76,7 +88,9 @@ def test_single_runs_have_no_interval(collected: Path) -> None:
 
 
 def test_an_unknown_rule_is_refused(collected: Path) -> None:
-    with pytest.raises(ValueError, match="no scoring rule 'harsh' in this study; there are lenient, strict"):
+    with pytest.raises(
+        ValueError, match="no scoring rule 'harsh' in this study; there are lenient, strict, likelihood_per_token"
+    ):
         arm_table(load(collected), "harsh")
 
 
@@ -90,8 +104,8 @@ def test_chance_and_best_constant_answer() -> None:
             ("Depth", ["green", "red"], "red", "(B)"),
         ],
         columns=["task", "choices", "answer", "answer_letter"],
-    )
-    chance, constant = references(questions, ("overall", "Count", "Depth"))
+    ).assign(question=range(5), source="micro")
+    chance, constant = references(questions, scopes(questions))
     assert chance.cells == {"overall": pytest.approx(35.0), "Count": 25.0, "Depth": 50.0}
     # Overall the letter B is right three times of five, the option "2" twice; on Count the option wins.
     assert constant.cells == {"overall": 60.0, "Count": pytest.approx(200 / 3), "Depth": 100.0}

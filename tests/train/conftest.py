@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from harness.record.outputs import checkpoint_folder
-from harness.study.settings import GRPOSettings, SFTSettings
+from harness.study.training import GRPOSettings, SFTSettings
 
 STEPS = 3
 SFT = SFTSettings(steps=STEPS, batch_size=4, warmup_steps=1)

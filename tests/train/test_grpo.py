@@ -3,7 +3,8 @@ from collections.abc import Callable
 import pytest
 
 from harness.record.outputs import read_steps
-from harness.scoring.rewards import REWARDS, Rollout
+from harness.scoring.rewards import Rollout, pay
+from harness.study.training import RewardTerm
 
 STEPS, PROMPTS, GROUP = 3, 3, 6
 
@@ -22,8 +23,8 @@ def test_rewards_are_those_of_the_texts(train: Callable) -> None:
     rows = read_steps(train("grpo").folder / "rollouts")
     for row in rows:
         rollout = Rollout(row["text"], "<think>", tuple(row["choices"]), row["answer"])
-        assert row["reward_accuracy"] == REWARDS["accuracy"]([rollout])[0]
-        assert row["reward_format"] == REWARDS["format"]([rollout])[0]
+        assert row["reward_accuracy"] == pay("accuracy", RewardTerm(), [rollout])[0]
+        assert row["reward_format"] == pay("format", RewardTerm(), [rollout])[0]
         assert row["reward"] == row["reward_accuracy"] + row["reward_format"]
     assert any(row["reward"] for row in rows)
     assert not all(row["reward"] for row in rows)
@@ -56,7 +57,7 @@ def test_tokens_and_finish_are_those_of_the_texts(train: Callable) -> None:
 
 
 def test_weights_of_rewards_are_paid(train: Callable) -> None:
-    run = train("grpo", rewards={"format": 0.5})
+    run = train("grpo", rewards={"format": RewardTerm(weight=0.5)})
     rows = read_steps(run.folder / "rollouts")
     assert all(row["reward"] == 0.5 * row["reward_format"] for row in rows)
     assert "reward_accuracy" not in rows[0]

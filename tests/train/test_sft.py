@@ -7,10 +7,10 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from harness.data.files import read_sat
 from harness.data.order import row_order
-from harness.models.checkpoint import last_checkpoint
+from harness.models.checkpoint import checkpoint_path
 from harness.models.processor import load_processor
 from harness.models.prompts import PROMPT_STYLES
-from harness.study.settings import Lesson, SFTSettings
+from harness.study.training import Lesson, SFTSettings
 from harness.train import sft
 
 THINK = Lesson(prompt="micro-instruct-think", reply="<think> look </think> <answer> {answer} </answer>", weight=3.0)
@@ -38,7 +38,7 @@ def batches(
 def test_the_loss_is_on_the_reply_alone_of_the_rows_in_order(
     batches: list[dict[str, torch.Tensor]], base: Path, world: Path
 ) -> None:
-    processor = load_processor(last_checkpoint(base))
+    processor = load_processor(checkpoint_path(base))
     tokenizer = processor.tokenizer
     questions = read_sat(world / "train.parquet", option_seed=5)
     order = row_order(len(questions), 24, seed=5)

@@ -1,0 +1,143 @@
+"""Contrasts and claims of a study: what is filled in, and what is refused."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from harness.study import Plan, Side, StudyError, load_study, plan_study
+
+OPTIONS = ("  direct: {prompt: micro-instruct-direct}", "  direct: {prompt: micro-instruct-direct, method: options}")
+BOTH = ("instruct: {protocols: [direct]}", "instruct: {protocols: [think, direct]}")
+
+
+def test_sides_get_protocol_and_rule(plan: Callable[..., Plan]) -> None:
+    (contrast,) = plan().contrasts
+    assert contrast.a == Side(arm="base+sft", protocol="think", rule="lenient")
+    assert contrast.b == Side(arm="instruct+grpo", protocol="direct", rule="lenient")
+
+
+def test_a_protocol_of_options_is_read_by_likelihood_per_token_unless_declared(write: Callable) -> None:
+    (contrast,) = plan_study(load_study(write(OPTIONS))).contrasts
+    assert (contrast.a.rule, contrast.b.rule) == ("lenient", "likelihood_per_token")
+    declared = write(OPTIONS, ("b: instruct+grpo", "b: {arm: instruct+grpo, rule: likelihood}"))
+    (contrast,) = plan_study(load_study(declared)).contrasts
+    assert contrast.b.rule == "likelihood"
+
+
+def test_a_metric_other_than_accuracy_has_no_rule(write: Callable) -> None:
+    (contrast,) = plan_study(load_study(write(("b: instruct+grpo", "b: instruct+grpo\n    metric: tokens")))).contrasts
+    assert (contrast.a.rule, contrast.b.rule) == (None, None)
+
+
+@pytest.mark.parametrize("step", [0, 50, 250, 300])
+def test_a_side_may_be_a_checkpoint_of_the_curve(write: Callable, step: int) -> None:
+    file = write(("b: instruct+grpo", f"b: {{arm: instruct+grpo, step: {step}}}"))
+    (contrast,) = plan_study(load_study(file)).contrasts
+    assert contrast.b.step == step
+
+
+def test_a_checkpoint_may_stand_against_the_last(write: Callable) -> None:
+    file = write(("a: base+sft", "a: {arm: instruct+grpo, step: 50}"))
+    (contrast,) = plan_study(load_study(file)).contrasts
+    assert contrast.a.arm == contrast.b.arm
+
+
+CLAIM = "\nclaims:\n  - {name: c, statement: It is so., source: a paper, contrast: %s}\n"
+
+MISTAKES: list[tuple[tuple[tuple[str, str], ...], int, str, str]] = [
+    (
+        (("b: instruct+grpo", "b: {arm: instruct+grpo, rule: likelihood}"),),
+        30,
+        "contrasts.0.b.rule",
+        "unknown scoring rule of this study 'likelihood'; Allowed: lenient, strict",
+    ),
+    (
+        (OPTIONS, ("b: instruct+grpo", "b: {arm: instruct+grpo, rule: strict}")),
+        30,
+        "contrasts.0.b.rule",
+        "unknown scoring rule of protocol 'direct' 'strict'; Allowed: likelihood_per_token, likelihood",
+    ),
+    (
+        (OPTIONS, ("b: instruct+grpo", "b: instruct+grpo\n    metric: reflection")),
+        30,
+        "contrasts.0.b",
+        "metric 'reflection' is of completions, and 'direct' (method: options) writes none; name a protocol",
+    ),
+    (
+        (("b: instruct+grpo", "b: {arm: instruct+grpo, rule: strict}\n    metric: tokens"),),
+        30,
+        "contrasts.0.b.rule",
+        "'strict' has no effect, as metric 'tokens' needs no scoring rule; leave it out",
+    ),
+    (
+        (("b: instruct+grpo", "b: {arm: base, step: 50}"),),
+        30,
+        "contrasts.0.b.step",
+        "50: arm 'base' is not trained and has no checkpoints; leave step out",
+    ),
+    (
+        (("b: instruct+grpo", "b: {arm: instruct+grpo, step: 120}"),),
+        30,
+        "contrasts.0.b.step",
+        "keeps no checkpoint after step 120 (checkpoint_every: 50); the nearest are 50, 100, 150",
+    ),
+    (
+        (("b: instruct+grpo", "b: {arm: instruct+grpo, step: 50}"), ("lora: {}", "lora: {}\ncurve: {questions: 0}")),
+        31,
+        "contrasts.0.b.step",
+        "50: arm 'instruct+grpo' has no curve; set curve.questions above 0, or leave step out",
+    ),
+    (
+        (BOTH, ("b: instruct+grpo", "b: {arm: instruct+grpo, protocol: direct, step: 50}")),
+        30,
+        "contrasts.0.b.step",
+        "the curve of arm 'instruct+grpo' is under its own protocol 'think' alone, not 'direct'",
+    ),
+    (
+        (("a: base+sft", "a: {arm: instruct+grpo, step: 50}"), ("b: instruct", "b: {arm: instruct+grpo, step: 50} #")),
+        27,
+        "contrasts.0",
+        "both sides are 'instruct+grpo' under 'direct', scored 'lenient'; change one",
+    ),
+    (
+        (("b: instruct+grpo\n", "b: instruct+grpo\n" + CLAIM % "frist"),),
+        33,
+        "claims.0.contrast",
+        "unknown contrast 'frist'; did you mean 'first'?",
+    ),
+    (
+        (("b: instruct+grpo\n", "b: instruct+grpo\n" + CLAIM % "first" + CLAIM[9:] % "first"),),
+        34,
+        "claims.1.name",
+        "two claims are called 'c'; rename one",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "line", "setting", "says"), MISTAKES)
+def test_a_mistake_is_named_with_its_line_and_the_mend(
+    write: Callable, changes: Any, line: int, setting: str, says: str
+) -> None:
+    with pytest.raises(StudyError) as caught:
+        load_study(write(*changes))
+    first = str(caught.value).splitlines()[0]
+    assert f"mini.yaml:{line}: {setting}: " in first
+    assert says in first
+
+
+def test_a_study_of_options_alone_needs_no_rule_for_completions(write: Callable) -> None:
+    changes = (OPTIONS, ("  think: {prompt: micro-base-think}", "  think: {prompt: micro-base-think, method: options}"))
+    (contrast,) = plan_study(load_study(write(*changes), ["scoring=[likelihood]"])).contrasts
+    assert contrast.a.rule == "likelihood_per_token"
+
+
+def test_completions_need_a_rule_that_reads_them(write: Callable) -> None:
+    with pytest.raises(StudyError, match="no rule that reads completions; name one: lenient, strict, authors"):
+        load_study(write(), ["scoring=[likelihood]"])
+
+
+def test_claims_may_be_untestable(write: Callable) -> None:
+    claim = "\nclaims:\n  - {name: c, statement: It is so., source: a paper, untestable: no loader}\n"
+    study = load_study(write(("b: instruct+grpo\n", "b: instruct+grpo\n" + claim)))
+    assert [each.untestable for each in study.claims] == ["no loader"]
