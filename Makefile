@@ -5,7 +5,7 @@ PIP_ARGS ?=
 VENV := .venv
 PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check $(PIP_ARGS) --constraint constraints.txt
 
-.PHONY: demo test check install base clean
+.PHONY: demo test check rehearse install base clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/ablate run sweeps/micro.yaml --results results/demo
@@ -17,6 +17,10 @@ check: $(VENV)/.installed-test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/pyright
+
+# Every stage of every arm of every shipped study, made small (about 10 minutes on two cores).
+rehearse: $(VENV)/.installed
+	for study in sweeps/*.yaml; do $(VENV)/bin/ablate rehearse $$study || exit 1; done
 
 install: $(VENV)/.installed
 

@@ -13,6 +13,7 @@ from analysis.words import mean_text, number, protocol_label
 def render(comparison: Comparison) -> RenderableType:
     """What `rich.console.Console.print` shows: arms (own protocol), references, contrasts in words."""
     table = comparison.arms
+    scopes = [scope for scope in table.scopes if scope not in comparison.tables.sources]  # a line has to fit
     grid = RichTable(
         title=escape(str(comparison.tables.study["title"])),
         caption=(
@@ -23,20 +24,20 @@ def render(comparison: Comparison) -> RenderableType:
     )
     grid.add_column("arm", no_wrap=True)
     grid.add_column("protocol")
-    for scope in table.scopes:
+    for scope in scopes:
         grid.add_column(scope, justify="right", no_wrap=True)
     for name in ("n", "parsed %", "tokens"):
         grid.add_column(name, justify="right")
     for row in table.rows:
         if row.own:
-            cells = [mean_text(row.cells[scope]) for scope in table.scopes]
+            cells = [mean_text(row.cells[scope]) for scope in scopes]
             short = row.n < row.planned
             n = f"[yellow]{row.n}/{row.planned}[/]" if short else f"{row.n}/{row.planned}"
             label = protocol_label(row).removesuffix(" *")
             grid.add_row(escape(row.arm), escape(label), *cells, n, number(row.parsed), number(row.tokens))
     grid.add_section()
     for ref in table.references:
-        cells = [number(ref.cells.get(scope)) for scope in table.scopes]
+        cells = [number(ref.cells.get(scope)) for scope in scopes]
         grid.add_row(f"[dim]{ref.name}[/]", "", *(f"[dim]{cell}[/]" for cell in cells), "", "", "")
     lines: list[RenderableType] = [grid]
     for result in comparison.contrasts:

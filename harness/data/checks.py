@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image, UnidentifiedImageError
 
-from harness.data.files import CVBENCH_SCHEMA, SAT_SCHEMA, lettered_answer
+from harness.data.files import CVBENCH_SCHEMA, SAT_SCHEMA, lettered_answer, missing_columns
 from harness.data.question import LETTERS
 
 Row = dict[str, Any]
@@ -22,9 +22,8 @@ _MAX_ASPECT = 200
 
 def column_problems(found: pa.Schema, schema: pa.Schema) -> list[str]:
     """What is wrong with a file's columns, one sentence each; empty when its rows can be read."""
-    missing = [name for name in schema.names if name not in found.names]
-    if missing:
-        return [f"columns {missing} are missing; it has {found.names}"]
+    if problem := missing_columns(found.names, schema):
+        return [problem]
     return [
         f"column {field.name} is {found.field(field.name).type}; it should be {field.type}"
         for field in schema

@@ -123,18 +123,18 @@ def lettered_answer(letter: str | None, choices: list[str]) -> str | None:
     return choices[LETTERS.index(letter)]
 
 
-def missing_columns(path: Path, found: list[str], schema: pa.Schema) -> str | None:
+def missing_columns(found: list[str], schema: pa.Schema) -> str | None:
     """What is wrong with a file's columns; None when all of the schema are there."""
     missing = [name for name in schema.names if name not in found]
-    return f"{path}: columns {missing} are missing; it has {found}" if missing else None
+    return f"columns {missing} are missing; it has {found}" if missing else None
 
 
 def _texts(path: Path, schema: pa.Schema, image_column: str) -> Iterator[dict[str, Any]]:
     """The file's rows without their images."""
     with pq.ParquetFile(path) as file:
         found = file.schema_arrow.names
-        if problem := missing_columns(path, found, schema):
-            raise ValueError(problem)
+        if problem := missing_columns(found, schema):
+            raise ValueError(f"{path}: {problem}")
         columns = [name for name in (*schema.names, ROW) if name in found and name != image_column]
         for batch in file.iter_batches(batch_size=1024, columns=columns):
             yield from batch.to_pylist()

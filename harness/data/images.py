@@ -23,7 +23,7 @@ class ImageColumn:
     def __init__(self, path: Path, column: str):
         self.path = path
         self.column = column
-        self._file = pq.ParquetFile(path)
+        self._file = pq.ParquetFile(path, pre_buffer=False)
         metadata = self._file.metadata
         self._ends: list[int] = []
         for group in range(metadata.num_row_groups):

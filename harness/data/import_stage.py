@@ -19,7 +19,8 @@ from harness.study.sources import CVBenchSettings, HubFiles, SatSettings
 GROUP_ROWS = 16
 """Rows per row group of the files written: what is read at least to look at one image."""
 _BUFFER = 2**20
-"""Bytes that are read ahead of a column: without it pyarrow takes in a whole row group, which may be gigabytes."""
+"""Bytes that are read ahead of a column. Without it, and without ``pre_buffer=False``, pyarrow reads ahead row groups
+that may hold gigabytes."""
 _SHOWN = 5
 
 Kind = Literal["sat", "cvbench"]
@@ -91,7 +92,7 @@ def _rows(files: Sequence[Path], schema: pa.Schema, left_empty: list[str], wante
     """The first ``wanted`` rows of the files one after the other, in the columns of the schema."""
     columns = [name for name in schema.names if name not in left_empty]
     for path in files:
-        with pq.ParquetFile(path, buffer_size=_BUFFER) as file:
+        with pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file:
             for batch in file.iter_batches(batch_size=GROUP_ROWS, columns=columns):
                 for row in batch.to_pylist():
                     if not wanted:

@@ -44,7 +44,7 @@ class ImageTextProcessor(Qwen2VLProcessor):
             padding_side=padding_side,  # pyright: ignore[reportCallIssue]
         )
 
-    def save_pretrained(self, save_directory: str | Path, **_: Any) -> list[str]:
+    def save_pretrained(self, save_directory: str | Path, push_to_hub: bool = False, **_: Any) -> list[str]:
         """Save both halves, and nothing of this class: the stock one writes its name into them, which is of no use to
         others and would make a checkpoint depend on what was saved before."""
         self.image_processor.save_pretrained(save_directory)
@@ -80,8 +80,8 @@ def load_processor(folder: Path, images: ImageSettings | None = None) -> ImageTe
             f"{image_processor.size['shortest_edge']} and {image_processor.size['longest_edge']}"
         )
     image_processor.size = SizeDict(shortest_edge=least, longest_edge=most)
-    # trl pads prompts on the left itself, but takes the token types that tell image from text as this pads them: were it
-    # on the right, prompts of unequal length would get wrong positions, mostly without an error.
+    # trl pads prompts on the left itself, but takes the token types that tell image from text as this pads them: were
+    # it on the right, prompts of unequal length would get wrong positions, mostly without an error.
     return ImageTextProcessor(image_processor, PreTrainedTokenizerFast.from_pretrained(folder, padding_side="left"))
 
 

@@ -144,7 +144,9 @@ def _small_model(study: Study, name: str, shipped: Collection[str], notes: list[
 
 def _family(name: str, model: StartModel) -> Family:
     if model.hub is not None:
-        return next((family for part, family in _FAMILIES.items() if part in model.hub.id), _DEFAULT_FAMILY)
+        for part, family in _FAMILIES.items():
+            if part in model.hub.id:
+                return family
     if model.folder is not None:
         config = read_json(Path(model.folder.path) / "config.json") or {}
         found = config.get("model_type")

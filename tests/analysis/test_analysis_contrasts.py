@@ -135,16 +135,15 @@ def values(folder: Path, table: str, column: str, step: int | None, first: int =
     ("metric", "table", "column", "factor", "unit", "words"),
     [
         ("well_formed", "traces", "well_formed", 100, "percentage point", "well-formed replies"),
-        ("tokens", "completions", "tokens", 1, "token", "tokens more per completion than"),
-        ("reflection", "traces", "reflection_markers", 1, "marker", "reflection markers"),
+        ("tokens", "completions", "tokens", 1, "token", "tokens fewer per completion than base+grpo (step 50)"),
+        ("reflection", "traces", "reflection_markers", 1, "marker", "reflection markers "),
     ],
 )
 def test_a_metric_of_the_completions_is_compared_like_accuracy(
     fabricate: Callable[..., Path], metric: str, table: str, column: str, factor: int, unit: str, words: str
 ) -> None:
-    side = {"arm": "base+grpo", "step": 50}
-    declared = {"name": "m", "question": "", "a": "base+grpo", "b": side, "pairing": "seed", "metric": metric}
-    folder = fabricate(contrasts=[declared | {"a": {"arm": "base+grpo", "step": 200}}])
+    sides = {"a": {"arm": "base+grpo", "step": 200}, "b": {"arm": "base+grpo", "step": 50}}
+    folder = fabricate(contrasts=[{"name": "m", "question": "", "pairing": "seed", "metric": metric} | sides])
     result = by_name(folder)["m"]
     late, early = values(folder, table, column, 200), values(folder, table, column, 50)
     expected = stats.ttest_rel([factor * late[seed] for seed in range(3)], [factor * early[seed] for seed in range(3)])
@@ -152,12 +151,7 @@ def test_a_metric_of_the_completions_is_compared_like_accuracy(
     assert result.interval.p == pytest.approx(expected.pvalue)
     assert result.unit == unit
     assert result.labels == ("base+grpo (step 200)", "base+grpo (step 50)")
-    if metric == "tokens":
-        assert "base+grpo (step 50) writes 8." in result.sentence.replace("(step 200) writes 8.", "") or "fewer" in (
-            result.sentence
-        )
-    else:
-        assert words in result.sentence
+    assert words in result.sentence
 
 
 def test_a_checkpoint_and_the_end_are_compared_on_the_curves_questions(fabricate: Callable[..., Path]) -> None:

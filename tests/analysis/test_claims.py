@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
+import pytest
 from fabricated_study import CONTRASTS, claim
+from fabricated_study import fabricate as fabricate_study
 
-from analysis import compare
+from analysis import Comparison, compare, contrasts, load
+from analysis.contrast_tables import claim_table
 
 TOKENS = {"name": "length", "question": "Longer?", "a": "base+grpo", "b": "base+sft", "metric": "tokens"}
+MARKS = TOKENS | {"name": "marks", "metric": "reflection"}
 CLAIMS = [
     claim("H1", figure=28.09, contrast="grpo-vs-base", note="By the printed totals."),
     claim("H2", figure=1.63, contrast="grpo-vs-sft"),
@@ -18,8 +22,14 @@ CLAIMS = [
 ]
 
 
-def test_every_claim_stands_beside_what_was_measured(fabricate: Callable[..., Path]) -> None:
-    compared = compare(fabricate(contrasts=[*CONTRASTS, TOKENS], claims=CLAIMS))
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    folder = tmp_path_factory.mktemp("claims")
+    fabricate_study(folder, contrasts=[*CONTRASTS, TOKENS, MARKS], claims=CLAIMS)
+    return compare(folder)
+
+
+def test_every_claim_stands_beside_what_was_measured(compared: Comparison) -> None:
     out = compared.page.parent
     text = (out / "tables" / "claims.md").read_text()
     lines = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("| H")}
@@ -52,20 +62,18 @@ def test_every_claim_stands_beside_what_was_measured(fabricate: Callable[..., Pa
 
 
 def test_a_claim_without_a_measurement_says_why(fabricate: Callable[..., Path]) -> None:
-    lost = {f"base+grpo/seed={seed}": "killed" for seed in range(3)}
-    compared = compare(fabricate(lost=lost, claims=CLAIMS[:2]))
-    text = (compared.page.parent / "tables" / "claims.md").read_text()
-    assert "none: base+grpo has no finished run under base-think/lenient" in text
+    tables = load(fabricate(lost={f"base+grpo/seed={seed}": "killed" for seed in range(3)}, claims=CLAIMS[:2]))
+    table = claim_table(tables, contrasts(tables))
+    assert table is not None
+    assert "none: base+grpo has no finished run under base-think/lenient" in table.markdown()
 
 
-def test_a_study_without_claims_shows_none(fabricate: Callable[..., Path]) -> None:
-    compared = compare(fabricate())
-    assert "claim" not in compared.page.read_text()
-    assert not list((compared.page.parent / "tables").glob("claims*"))
+def test_a_study_without_claims_has_no_such_table(collected: Path) -> None:
+    tables = load(collected)
+    assert claim_table(tables, contrasts(tables)) is None
 
 
-def test_other_metrics_are_named_beside_their_numbers(fabricate: Callable[..., Path]) -> None:
-    compared = compare(fabricate(contrasts=[*CONTRASTS, TOKENS, TOKENS | {"name": "marks", "metric": "reflection"}]))
+def test_other_metrics_are_named_beside_their_numbers(compared: Comparison) -> None:
     text = (compared.page.parent / "tables" / "contrasts.md").read_text()
     by_name = {result.name: result.interval for result in compared.contrasts}
     length, marks = by_name["length"], by_name["marks"]
@@ -80,8 +88,7 @@ def test_other_metrics_are_named_beside_their_numbers(fabricate: Callable[..., P
     assert sheet.loc["grpo-vs-base", "unit"] == "percentage point"
 
 
-def test_options_have_columns_of_their_own_rules(fabricate: Callable[..., Path]) -> None:
-    compared = compare(fabricate())
+def test_options_have_columns_of_their_own_rules(compared: Comparison) -> None:
     lines = (compared.page.parent / "tables" / "protocols.md").read_text().splitlines()
     header = [cell.strip() for cell in next(line for line in lines if line.startswith("| arm")).split("|")]
     options = [cell.strip() for cell in next(line for line in lines if "| options" in line).split("|")]

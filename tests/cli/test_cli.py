@@ -10,7 +10,7 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-VERBS = ("plan", "run", "status", "logs", "show", "collect", "compare")
+VERBS = ("plan", "run", "rehearse", "status", "logs", "clean", "show", "collect", "compare")
 STUDY = """\
 study: toy
 title: A toy
@@ -96,6 +96,7 @@ def test_a_study_from_plan_to_show(cli):
     text = cli("plan", study)
     assert "3 runs in 2 arms" in text
     assert "1 done" in text  # the base model is shipped
+    assert "disk: " in text
     runs = list(cli.json()["runs"])
     assert [run["state"] for run in cli.json()["runs"].values()] == ["missing"] * 3
 
@@ -119,6 +120,26 @@ def test_a_study_from_plan_to_show(cli):
     assert "working on sft-" in text
     world = next(name for name, stage in record["stages"].items() if stage["kind"] == "world")
     assert f"working on {world}" in cli("logs", world, study, "--follow")
+
+
+def test_cleaning_shows_first_and_deletes_only_when_told_to(cli):
+    study, last = str(cli.study), ("--set", "retention.checkpoints=last")
+    cli("run", study, "--no-compare", "--workers", "2")
+    kept = sorted((cli.folder / "store").glob("sft-*/checkpoints/*"))
+    assert len(kept) == 12  # every 50 of 300 steps, two seeds
+    assert "nothing can be freed" in cli("clean", study)
+    text = cli("clean", study, *last)
+    assert "50, 100, 150, 200, 250" in text
+    assert "--yes deletes" in text
+    assert sorted((cli.folder / "store").glob("sft-*/checkpoints/*")) == kept
+    assert "freed" in cli("clean", study, *last, "--yes")
+    assert {path.name for path in (cli.folder / "store").glob("sft-*/checkpoints/*")} == {"step-000300"}
+    assert "nothing to do" in cli("plan", study)
+
+    # what is asked of a cleaned checkpoint later is computed anew, training and all
+    curve = ("--set", "curve.questions=7")
+    assert "started sft" in cli("run", study, *curve, "--no-compare", "--workers", "2")
+    assert sorted((cli.folder / "store").glob("sft-*/checkpoints/*")) == kept
 
 
 def test_a_failure_shows_in_the_exit_code_the_status_and_the_log(cli):
@@ -153,7 +174,7 @@ def test_only_one_kind(cli):
     text = cli("run", str(cli.study), "--no-compare", "--only", "world")
     assert "started world" in text
     assert "started sft" not in text
-    assert "there are evaluate, grpo" in cli("run", str(cli.study), "--only", "cheese", code=2)
+    assert "there are cvbench, evaluate" in cli("run", str(cli.study), "--only", "cheese", code=2)
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_the_fingerprint_follows_order_and_content(sat: Path) -> None:
     ]
     for change in (
         {"text": "another?"},
-        {"answer": questions[1].choices[1], "choices": questions[1].choices[::-1]},
+        {"answer": next(each for each in questions[1].choices if each != questions[1].answer)},
         {"choices": questions[1].choices[::-1]},
         {"stored_image": questions[2].image_bytes},
     ):

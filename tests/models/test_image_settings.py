@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers.processing_utils import ProcessorMixin
 
 from harness.models.processor import load_processor
 from harness.models.tiny import build_tiny_tokenizer
@@ -66,7 +67,8 @@ def test_pixels_are_normalised_as_published(tmp_path: Path) -> None:
 
 
 def test_a_folder_saved_with_one_processor_file_loads_too(tmp_path: Path) -> None:
-    load_processor(_folder(tmp_path / "old", QWEN3)).save_pretrained(tmp_path / "new")
+    """As transformers 5 saves its own processors."""
+    ProcessorMixin.save_pretrained(load_processor(_folder(tmp_path / "old", QWEN3)), tmp_path / "new")
     assert not (tmp_path / "new" / "preprocessor_config.json").exists()
     assert (
         load_processor(tmp_path / "new").image_processor.to_dict()
@@ -83,3 +85,20 @@ def test_torchvision_is_asked_for_only_where_it_is(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"images\.backend is torchvision, which is not installed"):
         load_processor(_folder(tmp_path, QWEN2), ImageSettings(backend="torchvision"))
+
+
+def test_prompts_are_padded_on_the_left_whatever_was_saved(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, QWEN2)
+    build_tiny_tokenizer().from_pretrained(folder, padding_side="right").save_pretrained(folder)
+    assert json.loads((folder / "tokenizer_config.json").read_text())["padding_side"] == "right"
+    assert load_processor(folder).tokenizer.padding_side == "left"
+
+
+def test_saving_what_was_saved_changes_no_byte(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    load_processor(_folder(tmp_path / "old", QWEN3)).save_pretrained(first)
+    load_processor(first).save_pretrained(second)
+    saved = {file.name: file.read_bytes() for file in first.iterdir()}
+    assert {"preprocessor_config.json", "tokenizer.json"} <= set(saved)
+    assert {file.name: file.read_bytes() for file in second.iterdir()} == saved
+    assert b"ImageTextProcessor" not in b"".join(saved.values())
