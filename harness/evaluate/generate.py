@@ -23,7 +23,7 @@ def generate(
         ``length``).
     """
     style = PROMPT_STYLES[protocol.prompt]
-    ends = end_tokens(model, processor)
+    ends = end_tokens(model, processor, style.end)
     inputs = processor.encode(
         [question.image() for question in questions],
         [style.render(question, protocol.literal_image) for question in questions],

@@ -90,8 +90,11 @@ def save_processor(processor: ImageTextProcessor, folder: Path) -> None:
     processor.save_pretrained(folder)
 
 
-def end_tokens(model: PreTrainedModel, processor: ImageTextProcessor) -> list[int]:
-    """Ids that end a reply: the tokenizer's end token and those of the model's generation configuration."""
+def end_tokens(model: PreTrainedModel, processor: ImageTextProcessor, style_end: str | None = None) -> list[int]:
+    """Ids that end a reply: the tokenizer's end token, those of the model's generation configuration, and the prompt
+    style's own."""
     generation = getattr(model.generation_config, "eos_token_id", None)
     found = [*(generation if isinstance(generation, list) else [generation]), processor.tokenizer.eos_token_id]
+    if style_end is not None:
+        found.append(processor.tokenizer.convert_tokens_to_ids(style_end))
     return sorted({each for each in found if each is not None})

@@ -30,6 +30,8 @@ class PromptStyle:
     """What the prompt already holds of the reply: put in front of a completion before its format is judged."""
     reply_form: str = "{reply}{end}"
     """What follows the prompt in supervised data."""
+    end: str | None = None
+    """Token that ends a reply under this template; the tokenizer's end token where the template has none of its own."""
     literal: str = "<image>"
     """What ``literal_image`` puts before the user's text."""
 
@@ -55,8 +57,8 @@ class PromptStyle:
         return _compiled(self.template).render(messages=messages, add_generation_prompt=True)
 
     def reply(self, text: str, end: str) -> str:
-        """What follows the prompt in supervised data: the reply and the end token ``end``."""
-        return self.reply_form.format(reply=text, end=end)
+        """What follows the prompt in supervised data: the reply and its end token, ``end`` being the tokenizer's."""
+        return self.reply_form.format(reply=text, end=self.end or end)
 
     @property
     def hash(self) -> str:
@@ -102,6 +104,12 @@ CHATML = (
 )
 """What Qwen2-VL-Instruct was tuned with."""
 
+
+def _chatml(question: str) -> PromptStyle:
+    """A turn of a conversation. It ends with ``<|im_end|>`` for a base model too, whose tokenizer ends otherwise."""
+    return PromptStyle(CHATML, question, end="<|im_end|>")
+
+
 _CONVERSATION = (
     "A conversation between User and Assistant. The user asks a question about the image, and the Assistant solves it."
 )
@@ -124,19 +132,17 @@ PROMPT_STYLES: dict[PromptName, PromptStyle] = {
         prefill="<think>",
     ),
     "paper-base-plain": PromptStyle(RAW, _CONVERSATION + "\nUser: {prompt} \nAssistant: "),
-    "paper-instruct-think": PromptStyle(
-        CHATML,
+    "paper-instruct-think": _chatml(
         "{prompt}  Output the thinking process in <think> </think> "
         "and final answer (option) in <answer> </answer> tags.",
     ),
-    "paper-instruct-think-eval": PromptStyle(
-        CHATML,
+    "paper-instruct-think-eval": _chatml(
         "{prompt}\nOutput the thinking process in <think> </think> and final answer in <answer> </answer> tags.",
     ),
-    "paper-instruct-plain": PromptStyle(CHATML, "{prompt}"),
+    "paper-instruct-plain": _chatml("{prompt}"),
     # A control of ours: the wanted form without the thinking.
-    "instruct-no-think": PromptStyle(
-        CHATML, "{prompt}\nGive the final answer (option) in <answer> </answer> tags and nothing else."
+    "instruct-no-think": _chatml(
+        "{prompt}\nGive the final answer (option) in <answer> </answer> tags and nothing else."
     ),
 }
 assert set(PROMPT_STYLES) == set(get_args(PromptName))

@@ -21,7 +21,7 @@ BYTES_PER_TOKEN = 5
 """Of a stored completion."""
 BYTES_PER_PIXEL = 0.25
 """Of a compressed photograph."""
-WORLD_IMAGE_BYTES = 700
+WORLD_IMAGE_BYTES = 1_300
 _WEIGHT_BYTES = {"float32": 4, "bfloat16-mixed": 4, "bfloat16": 2}
 _STATE_BYTES = {"float32": 8, "bfloat16-mixed": 8, "bfloat16": 4}
 """Of AdamW's two moments of one parameter."""

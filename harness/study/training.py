@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -106,7 +107,9 @@ class OptimizerSettings(Settings):
     @model_validator(mode="after")
     def _decay(self) -> "OptimizerSettings":
         if self.decay_steps is not None and self.decay_steps < self.steps:
-            raise ValueError(f"decay_steps is {self.decay_steps}, less than steps ({self.steps}); the rate would be zero")
+            raise ValueError(
+                f"decay_steps is {self.decay_steps}, less than steps ({self.steps}); the rate would be zero"
+            )
         return self
 
 
@@ -189,6 +192,12 @@ class Rewards(TypedDict, total=False):
     random: Annotated[RandomTerm, BeforeValidator(_weight)]
 
 
+def _not_empty(rewards: Rewards) -> Rewards:
+    if not rewards:
+        raise ValueError(f"there is no reward; name one at least: {', '.join(get_args(RewardName))}")
+    return rewards
+
+
 class VLLMSettings(Settings):
     """Generation of the rollouts by vLLM; needs the extra ``cluster`` where the job runs."""
 
@@ -237,7 +246,7 @@ class GRPOSettings(OptimizerSettings):
     """What the centred rewards are divided by."""
     mask_truncated: bool = False
     """Leave completions that hit the limit out of the loss."""
-    rewards: Rewards = Field(default={"accuracy": RewardTerm(), "format": RewardTerm()})
+    rewards: Annotated[Rewards, AfterValidator(_not_empty)] = {"accuracy": RewardTerm(), "format": RewardTerm()}
     vllm: VLLMSettings | None = None
 
     @model_validator(mode="after")
@@ -248,8 +257,6 @@ class GRPOSettings(OptimizerSettings):
         if self.steps % per_generation:
             text = f"steps is {self.steps}, no multiple of optimizer_steps_per_generation x iterations"
             raise ValueError(f"{text} ({per_generation})")
-        if not self.rewards:
-            raise ValueError(f"rewards is empty; name one at least: {', '.join(get_args(RewardName))}")
         return self
 
     def terms(self) -> dict[RewardName, RewardTerm]:

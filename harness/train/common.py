@@ -104,7 +104,9 @@ def require(package: str, setting: str) -> None:
         ImportError: with the command that mends it.
     """
     if importlib.util.find_spec(package) is None:
-        raise ImportError(f"{setting} needs the package {package}: pip install 'ablate[cluster]', or leave {setting} out")
+        raise ImportError(
+            f"{setting} needs the package {package}: pip install 'ablate[cluster]', or leave {setting} out"
+        )
 
 
 def load_start(context: StageContext, settings: OptimizerSettings) -> tuple[Any, ImageTextProcessor]:

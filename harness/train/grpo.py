@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from transformers import GenerationConfig
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
@@ -52,7 +53,10 @@ def run(context: StageContext) -> None:
     questions = read_sat(context.inputs["data"] / TRAIN_FILE, option_seed=seed)
     order = row_order(len(questions), settings.steps * settings.prompts_per_step // settings.iterations, seed)
     log = open_log(context, ROLLOUTS)
-    rollouts = RolloutLog(log, settings, style, seed, end_tokens(model, processor))
+    ends = end_tokens(model, processor, style.end)
+    # A model's own configuration (Instruct's says top_k 1) would fill in what trl leaves open.
+    model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=processor.tokenizer.pad_token_id)
+    rollouts = RolloutLog(log, settings, style, seed, ends)
     arguments = grpo_arguments(settings, seed, context.folder)
     # trl would replace its own list of suppressed tokens by this one, so it must be complete.
     arguments["generation_kwargs"] = {"suppress_tokens": processor.input_only_tokens()}

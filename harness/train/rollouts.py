@@ -34,7 +34,9 @@ class RolloutLog:
             if not self._parts:
                 self._rows = self._written(completions, completion_ids, columns)
             rollouts = [
-                Rollout(row["text"], self.style.prefill, tuple(row["choices"]), row["answer"], row["length"], row["key"])
+                Rollout(
+                    row["text"], self.style.prefill, tuple(row["choices"]), row["answer"], row["length"], row["key"]
+                )
                 for row in self._rows
             ]
             self._parts[name] = pay(name, self.terms[name], rollouts)

@@ -143,9 +143,16 @@ def test_stages_hold_exactly_what_was_agreed(plan):
     assert run.train
     train = made.stages[run.train]
     assert train.settings["seed"] == 1
-    assert train.settings["tuning"] == {"kind": "lora", "rank": 16, "alpha": 32.0, "dropout": 0.0}
+    assert train.settings["tuning"] == {
+        "kind": "lora",
+        "rank": 16,
+        "alpha": 32.0,
+        "dropout": 0.0,
+        "modules": ["language"],
+        "layers": ["attention", "mlp"],
+    }
     assert "checkpoint_every" not in train.settings
-    assert train.cosmetic == {"checkpoints": [100, 200, 300]}
+    assert train.cosmetic == {"checkpoints": [100, 200, 300], "resume_every": 100}
     assert train.inputs == {"model": run.start, "data": world.id}
     final, start, curve = run.evaluations
     assert [each.phase for each in run.evaluations] == ["final", "curve", "curve"]
@@ -166,7 +173,7 @@ def test_the_instruct_stage_has_its_own_seed_and_one_checkpoint(plan):
     assert stage.settings["seed"] == 7
     assert stage.settings["tuning"] == {"kind": "full"}
     assert "of" not in stage.settings
-    assert stage.cosmetic == {"checkpoints": [300]}
+    assert stage.cosmetic == {"checkpoints": [300], "resume_every": 100}
 
 
 def test_an_untrained_arm_is_step_zero_and_has_no_curve(plan):
@@ -216,15 +223,20 @@ def test_equal_stages_with_other_checkpoints_are_one_that_keeps_all(plan):
     )
     made = plan(arms, "contrasts=[]", "seeds=[0]")
     (stage,) = (each for each in made.stages.values() if each.kind == "sft")
-    assert stage.cosmetic == {"checkpoints": [150, 200, 300]}
+    assert stage.cosmetic == {"checkpoints": [150, 200, 300], "resume_every": 100}
 
 
 def test_contrasts_are_filled_in(plan):
     (contrast,) = plan("scoring=[strict, lenient]").contrasts
-    assert contrast.a.model_dump() == {"arm": "base+sft", "protocol": "think", "rule": "strict"}
-    assert contrast.b.model_dump() == {"arm": "instruct+grpo", "protocol": "direct", "rule": "strict"}
+    assert contrast.a.model_dump() == {"arm": "base+sft", "protocol": "think", "rule": "strict", "step": None}
+    assert contrast.b.model_dump() == {"arm": "instruct+grpo", "protocol": "direct", "rule": "strict", "step": None}
     side = "contrasts.0.b={arm: base, protocol: think, rule: lenient}"
-    assert plan(side).contrasts[0].b.model_dump() == {"arm": "base", "protocol": "think", "rule": "lenient"}
+    assert plan(side).contrasts[0].b.model_dump() == {
+        "arm": "base",
+        "protocol": "think",
+        "rule": "lenient",
+        "step": None,
+    }
 
 
 def test_contrasts_with_one_name_are_refused(write):

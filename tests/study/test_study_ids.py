@@ -9,18 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.study import Plan, Stage, load_study, plan_study
-from harness.study.settings import (
-    CurveSettings,
-    GRPOSettings,
-    InstructSettings,
-    LoraSettings,
-    PretrainSettings,
-    ProtocolSettings,
-    Settings,
-    SFTSettings,
-    WorldSettings,
-)
+from harness.study.evaluation import CurveSettings, ProtocolSettings
+from harness.study.settings import Settings
+from harness.study.sources import PretrainSettings, WorldSettings
 from harness.study.stage import REVISIONS
+from harness.study.training import GRPOSettings, InstructSettings, LoraSettings, SFTSettings
 
 SWEEPS = Path(__file__).parents[2] / "sweeps"
 KINDS = set(REVISIONS)
@@ -43,11 +36,11 @@ def test_golden_ids_of_the_miniature_study():
     assert run.stages == (
         "world-fea69cbe836f",
         "pretrain-acebd8526d7a",
-        "instruct-96779dd3d9ab",
-        "grpo-8a7819077134",
-        "evaluate-27b94fd1fc1a",
-        "evaluate-acc3e59194ba",
-        "evaluate-157a8f371cf4",
+        "instruct-cf0f76accd08",
+        "grpo-3cb4a2cc059d",
+        "evaluate-fcbb529adf56",
+        "evaluate-c53b353f1027",
+        "evaluate-d5653734e921",
     )
 
 
@@ -95,16 +88,31 @@ USES: list[tuple[type[Settings], str, set[str]]] = [
 FIELDS = [(model, path, name, kinds) for model, path, kinds in USES for name in model.model_fields if name != "of"]
 
 
+OTHER: dict[str, Any] = {
+    "lessons": [{"prompt": "micro-instruct-direct", "reply": "it is {answer}"}],
+    "rewards": {"accuracy": 1.0},
+    "images": {"max_pixels": 3136},
+    "compute": {"precision": "bfloat16-mixed"},
+    "decay_steps": 1000,
+    "max_length": 100,
+    "vllm": {"mode": "colocate"},
+    "modules": ["vision"],
+    "layers": ["mlp"],
+    "top_p": 0.5,
+    "prompt": "micro-instruct-direct",
+}
+
+
 def other_value(model: type[Settings], name: str) -> Any:
     """A valid value other than the default."""
+    if name in OTHER and model is not PretrainSettings:
+        return OTHER[name]
     field = model.model_fields[name]
-    value = "micro-base-think" if field.is_required() else field.get_default(call_default_factory=True)
-    if name == "lessons":
-        return [{"prompt": "micro-instruct-direct", "reply": "it is {answer}"}]
-    if name == "rewards":
-        return {"accuracy": 1.0}
+    value = field.get_default(call_default_factory=True)
     if get_origin(field.annotation) is Literal:
         return next(each for each in get_args(field.annotation) if each != value)
+    if isinstance(value, bool):
+        return str(not value).lower()
     if isinstance(value, int):
         return value + 1
     assert isinstance(value, float), f"teach this test a value for {name}"
@@ -121,7 +129,7 @@ def test_every_setting_that_matters_is_in_the_ids_and_no_other(plan, model, path
     if name in model.cosmetic_names():
         # When to save moves the points of the curve, but trains the same.
         kinds = kinds - {"instruct", "sft", "grpo"}
-        if model is InstructSettings:
+        if model is InstructSettings or name == "resume_every":
             kinds = set()
     changed = {kind for kind in KINDS if old[kind] != new[kind]}
     assert changed == kinds
@@ -181,5 +189,12 @@ def test_the_lora_study_shares_all_it_can_with_the_first():
         assert sorted(each.split("-")[0] for each in own) == ["evaluate", "evaluate", "grpo"]
         assert run.train
         settings = lora.stages[run.train].settings
-        assert settings["tuning"] == {"kind": "lora", "rank": 16, "alpha": 32.0, "dropout": 0.0}
+        assert settings["tuning"] == {
+            "kind": "lora",
+            "rank": 16,
+            "alpha": 32.0,
+            "dropout": 0.0,
+            "modules": ["language"],
+            "layers": ["attention", "mlp"],
+        }
         assert settings["learning_rate"] == 1e-3

@@ -56,7 +56,7 @@ WRONG_FILES = [
         "base: {}",
         5,
         "models.base",
-        "exactly one of pretrain, instruct; here is nothing",
+        "exactly one of hub, folder, pretrain, instruct, tiny; here is nothing",
     ),
     (
         "{pretrain: {}}",

@@ -19,10 +19,23 @@ from harness.train.resume import resume_point
 
 STEPS = 6
 FULL = {"kind": "full"}
-LORA = {"kind": "lora", "rank": 4, "alpha": 8.0, "dropout": 0.1, "modules": ["language"], "layers": ["attention", "mlp"]}
+LORA = {
+    "kind": "lora",
+    "rank": 4,
+    "alpha": 8.0,
+    "dropout": 0.1,
+    "modules": ["language"],
+    "layers": ["attention", "mlp"],
+}
 COMPUTE = {"accumulation": 2}
 SFT: dict[str, Any] = {"steps": STEPS, "batch_size": 4, "warmup_steps": 1}
-GRPO: dict[str, Any] = {"steps": STEPS, "prompts_per_step": 2, "completions_per_prompt": 4, "warmup_steps": 1, "beta": 0.01}
+GRPO: dict[str, Any] = {
+    "steps": STEPS,
+    "prompts_per_step": 2,
+    "completions_per_prompt": 4,
+    "warmup_steps": 1,
+    "beta": 0.01,
+}
 
 
 class Killed(BaseException):
@@ -138,7 +151,9 @@ def assert_equal(one: Path, other: Path) -> None:
             for folder in (one, other)
         )
         assert rows == others
-        assert [path.name for path in sorted((one / log).glob("*"))] == [p.name for p in sorted((other / log).glob("*"))]
+        assert [path.name for path in sorted((one / log).glob("*"))] == [
+            p.name for p in sorted((other / log).glob("*"))
+        ]
     for file in ("checks.json", "facts.json"):
         assert json.loads((one / file).read_text()) == json.loads((other / file).read_text())
 

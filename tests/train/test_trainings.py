@@ -19,7 +19,14 @@ from harness.study.training import SFTSettings
 from harness.train import common, sft
 
 FULL = {"kind": "full"}
-LORA = {"kind": "lora", "rank": 4, "alpha": 32.0, "dropout": 0.0, "modules": ["language"], "layers": ["attention", "mlp"]}
+LORA = {
+    "kind": "lora",
+    "rank": 4,
+    "alpha": 32.0,
+    "dropout": 0.0,
+    "modules": ["language"],
+    "layers": ["attention", "mlp"],
+}
 kinds = pytest.mark.parametrize("kind", ["sft", "grpo"])
 
 
@@ -104,7 +111,9 @@ def test_checks_are_recorded(kind: str, train: Callable) -> None:
 def test_a_stage_leaves_no_other_file(kind: str, train: Callable) -> None:
     folder = train(kind).folder
     names = {path.relative_to(folder).parts[0] for path in folder.rglob("*") if path.is_file()}
-    assert names == {"checkpoints", "metrics", "checks.json", "facts.json"} | ({"rollouts"} if kind == "grpo" else set())
+    assert names == {"checkpoints", "metrics", "checks.json", "facts.json"} | (
+        {"rollouts"} if kind == "grpo" else set()
+    )
 
 
 @kinds

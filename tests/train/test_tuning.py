@@ -21,9 +21,7 @@ def moved_modules(folder: Path, start: Path) -> set[str]:
 @pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("kind", TRAINABLE)
 @pytest.mark.parametrize("training", ["sft", "grpo"])
-def test_only_what_is_tuned_moves(
-    training: str, kind: str, checkpointing: bool, train: Callable, base: Path
-) -> None:
+def test_only_what_is_tuned_moves(training: str, kind: str, checkpointing: bool, train: Callable, base: Path) -> None:
     run = train(training, tuning={"kind": kind}, compute=ComputeSettings(gradient_checkpointing=checkpointing))
     assert moved_modules(run.folder, base) == TRAINABLE[kind]
     facts = json.loads((run.folder / "facts.json").read_text())
