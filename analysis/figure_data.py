@@ -107,11 +107,12 @@ def rewards(tables: Tables) -> pd.DataFrame:
 
 
 def curve_chance(tables: Tables, frame: pd.DataFrame) -> float | None:
-    """Chance in percent on the first questions, those of the curve; None without questions."""
-    if frame.empty or tables.questions.empty:
+    """Chance in percent on the questions of the curve; None without a curve or questions."""
+    asked = tables.answers.loc[tables.answers["phase"] == "curve", "question"].unique()
+    choices = tables.questions.loc[tables.questions["question"].isin(asked), "choices"]
+    if frame.empty or choices.empty:
         return None
-    first = tables.questions.sort_values("question").head(int(frame["questions"].max()))
-    return 100.0 * float((1.0 / first["choices"].map(len)).mean())
+    return 100.0 * float((1.0 / choices.map(len)).mean())
 
 
 def _ordered(frame: pd.DataFrame, arms: list[str], columns: list[str]) -> pd.DataFrame:

@@ -89,7 +89,7 @@ def draw_curves(tables: Tables, frame: pd.DataFrame, chance: float | None) -> Fi
         left.axhline(chance, **CHANCE)
         handles.append(Line2D([], [], label="chance", **CHANCE))
     questions = int(frame["questions"].max())
-    left.set(title=f"Accuracy on the first {questions} held-out questions", ylim=(-2, 102))
+    left.set(title=f"Accuracy on {questions} of the held-out questions", ylim=(-2, 102))
     left.set(xlabel="optimiser step", ylabel="accuracy (% correct, greedy)")
     right.set(title="Mean completion length", xlabel="optimiser step", ylabel="length (tokens, greedy)")
     right.set_ylim(bottom=0)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from harness.data.order import spread
 from harness.record.folders import Store
 from harness.record.outputs import (
     CHECKS_FILE,
@@ -139,11 +140,12 @@ class RunReader:
         curve = self.run.settings.curve.questions if self.run.train else 0
         last_of_curve = evaluation.phase == "final" and evaluation.protocol == self.run.settings.protocols[0]
         table = pq.read_table(self.store.folder(evaluation.stage).path / file).to_pylist()
-        asked = itertools.groupby(table, key=lambda row: (row["step"], row["question"]))
-        for position, (_, group) in enumerate(asked):
-            rows = list(group)
+        grouped = itertools.groupby(table, key=lambda row: (row["step"], row["question"]))
+        asked = [list(group) for _, group in grouped]
+        of_curve = set(spread(len(asked), curve)) if last_of_curve and curve else set()
+        for position, rows in enumerate(asked):
             yield evaluation.phase, rows
-            if last_of_curve and position < curve:
+            if position in of_curve:
                 yield "curve", rows
 
     def _json(self, file: str) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.data.images import ImageColumn, StoredImage
+from harness.data.order import spread
 from harness.data.question import LETTERS, Question, sat_prompt, shuffled_choices
 
 SAT_SCHEMA = pa.schema(
@@ -83,16 +84,17 @@ def read_sat(path: Path, option_seed: int) -> list[Question]:
 
 
 def read_cvbench(path: Path, limit: int | None = None) -> list[Question]:
-    """Questions of a CV-Bench file in its order, at most ``limit`` of them.
+    """Questions of a CV-Bench file in its order; with a ``limit`` so many, evenly spaced over the file.
 
     Raises:
         ValueError: a column is missing, or a row's answer is no letter of an option.
     """
     images = ImageColumn(path, "image")
     questions = []
+    wanted = set(spread(images.row_count, limit))
     for position, row in enumerate(_texts(path, CVBENCH_SCHEMA, "image")):
-        if position == limit:
-            break
+        if position not in wanted:
+            continue
         answer = lettered_answer(row["answer"], row["choices"])
         if answer is None:
             raise ValueError(

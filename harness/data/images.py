@@ -34,6 +34,11 @@ class ImageColumn:
     def __reduce__(self) -> tuple[Any, ...]:
         return ImageColumn, (self.path, self.column)  # neither open file nor cache goes to another process
 
+    @property
+    def row_count(self) -> int:
+        """Rows of the file."""
+        return self._ends[-1] if self._ends else 0
+
     def read(self, row: int) -> bytes:
         """The encoded image of a row.
 

@@ -20,3 +20,13 @@ def row_order(rows: int, wanted: int, seed: int) -> list[int]:
         order += indices
         epoch += 1
     return order[:wanted]
+
+
+def spread(rows: int, wanted: int | None) -> list[int]:
+    """``wanted`` positions evenly spaced over a file, all where that is None or too many.
+
+    Benchmarks stand in their files sorted by source and task, so that their first rows would be of one kind.
+    """
+    if wanted is None or wanted >= rows:
+        return list(range(rows))
+    return [place * rows // wanted for place in range(wanted)]

@@ -66,7 +66,7 @@ METHODS = {
 
 
 def run(context: StageContext) -> None:
-    """Evaluate the checkpoints ``steps`` of the ``model`` input on the first ``questions`` (None: all) of the ``data``
+    """Evaluate the checkpoints ``steps`` of the ``model`` input on the ``questions`` (None: all) of the ``data``
     input; rows come in the order of steps, then of questions in the file.
 
     An adapter's full weights come from the ``parent`` input. Finished batches are kept in the folder `PARTIAL`; an

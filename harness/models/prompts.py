@@ -57,8 +57,13 @@ class PromptStyle:
         return _compiled(self.template).render(messages=messages, add_generation_prompt=True)
 
     def reply(self, text: str, end: str) -> str:
-        """What follows the prompt in supervised data: the reply and its end token, ``end`` being the tokenizer's."""
-        return self.reply_form.format(reply=text, end=self.end or end)
+        """What follows the prompt in supervised data: the reply and its end token.
+
+        Args:
+            text: the reply.
+            end: the tokenizer's end token; empty leaves the reply without an end.
+        """
+        return self.reply_form.format(reply=text, end=(self.end or end) if end else "")
 
     @property
     def hash(self) -> str:

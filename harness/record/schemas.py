@@ -48,7 +48,7 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
     "answers": [
         *_RUN,
         ("step", "int32", "optimiser step of the checkpoint; 0 is the start model", "step"),
-        ("phase", "string", "final: last checkpoint on all questions; curve: a checkpoint on the first questions", ""),
+        ("phase", "string", "final: last checkpoint on all questions; curve: a checkpoint on some of them", ""),
         ("suite", "string", "name of the benchmark", ""),
         ("question", "int32", "index of the question in its suite", ""),
         ("task", "string", "Count, Relation, Depth or Distance", ""),

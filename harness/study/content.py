@@ -11,7 +11,7 @@ _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "abl
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's content in hexadecimal.
 
-    Files of gigabytes take seconds, so digests are kept by path, size, inode and time of last change in a cache file in the
+    Files of gigabytes take seconds, so digests are kept by path, size, inode and time of last change, in a file in the
     user's cache folder (``$XDG_CACHE_HOME/ablate``).
 
     Raises:

@@ -39,7 +39,8 @@ class CurveSettings(Settings):
     """Evaluation of the intermediate checkpoints."""
 
     questions: NonNegativeInt = 200
-    """First so many test questions at every kept checkpoint before the last; 0 leaves the curve out."""
+    """So many test questions, evenly spaced over the file, at every kept checkpoint before the last; 0 leaves the curve
+    out."""
 
 
 class CollectSettings(Settings):

@@ -19,7 +19,7 @@ class Evaluation:
     protocol: str
     """Name of the protocol in the study."""
     phase: Literal["final", "curve"]
-    """``final``: the last checkpoint on all questions; ``curve``: earlier ones on the first questions."""
+    """``final``: the last checkpoint on all questions; ``curve``: earlier ones on some of them."""
     stage: str
     """Id of the evaluate stage."""
     step_offset: int = 0

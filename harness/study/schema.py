@@ -101,8 +101,8 @@ class Contrast(Settings):
     a: Side
     b: Side
     metric: Metric = "accuracy"
-    """accuracy, well_formed: percent of the questions; tokens: mean length of the completions; reflection: mean number of
-    reflection markers in them."""
+    """accuracy, well_formed: percent of the questions; tokens: mean length of the completions; reflection: mean number
+    of reflection markers in them."""
     pairing: Literal["seed", "none"] = "none"
     """``seed``: runs of equal seeds are compared with each other; both arms must have seeds."""
     margin: PositiveFloat | None = None

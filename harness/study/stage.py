@@ -35,7 +35,7 @@ class Stage:
     inputs: dict[str, str] = field(default_factory=dict)
     """Ids of the stages that this one reads, by role (``model``, ``data``)."""
     cosmetic: dict[str, Any] = field(default_factory=dict)
-    """Settings that cannot change the outcome: ``checkpoints`` (steps to keep), ``resume_every``, ``path``, ``files``."""
+    """Settings that cannot change the outcome: ``checkpoints`` (to keep), ``resume_every``, ``path``, ``files``."""
 
     @property
     def id(self) -> str:

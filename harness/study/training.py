@@ -246,7 +246,9 @@ class GRPOSettings(OptimizerSettings):
     """What the centred rewards are divided by."""
     mask_truncated: bool = False
     """Leave completions that hit the limit out of the loss."""
-    rewards: Annotated[Rewards, AfterValidator(_not_empty)] = {"accuracy": RewardTerm(), "format": RewardTerm()}
+    rewards: Annotated[Rewards, AfterValidator(_not_empty)] = Field(
+        default={"accuracy": RewardTerm(), "format": RewardTerm()}
+    )
     vllm: VLLMSettings | None = None
 
     @model_validator(mode="after")

@@ -128,7 +128,7 @@ class PixelRange:
 
 
 def check_pixels(seen: PixelRange, limits: ImageSettings) -> Check:
-    """Every image was brought within the declared limits, and pixel values look normalised (not 0-255, not constant)."""
+    """Every image was brought within the declared limits, and its values look normalised (not 0-255, not constant)."""
     if seen.smallest is None or seen.largest is None or seen.lowest is None or seen.highest is None:
         return Check(False, "no image was seen")
     above = limits.max_pixels is not None and seen.largest > limits.max_pixels

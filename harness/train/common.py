@@ -259,7 +259,7 @@ class StageCallback(TrainerCallback):
         if state.is_world_process_zero:
             row = {column: logs.get(name) for name, column in self.names.items()}
             self.metrics.add({"step": state.global_step, **row, "seconds": self._seconds})
-            shown = {name: row[name] for name in ("reward", "loss") if row.get(name) is not None}
+            shown = {name: value for name in ("reward", "loss") if (value := row.get(name)) is not None}
             self.context.note(state.global_step, state.max_steps, **shown)
 
     def _stop_wanted(self) -> bool:

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from transformers import Trainer
-from transformers.modeling_utils import unwrap_model
 
 from harness.record.atomic import read_json, sync_path, write_json
 from harness.record.outputs import StepLog
@@ -105,7 +104,7 @@ class ResumableTrainer(Trainer):
                 setattr(self, name, state[value])
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        model = unwrap_model(self.model if model is None else model)
+        model = self.accelerator.unwrap_model(self.model if model is None else model)
         if not (Path(resume_from_checkpoint) / "config.json").exists():  # an adapter
             super()._load_from_checkpoint(resume_from_checkpoint, model)
             return

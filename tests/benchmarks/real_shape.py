@@ -1,8 +1,8 @@
 """Three GRPO steps and 64 evaluated questions at the paper's settings, with random weights of Qwen2-VL-2B's shape.
 
-``python -m tests.benchmarks.real_shape`` on a GPU runs the real shape in bfloat16; ``--reduced`` runs a model of 9 million
-parameters with short completions, for machines without one. Random weights never end a reply, so every completion has
-the full length: an upper bound of the time per step. Prints seconds, tokens per second and peak memory as JSON.
+``python -m tests.benchmarks.real_shape`` on a GPU runs the real shape in bfloat16; ``--reduced`` runs a model of 9
+million parameters with short completions, for machines without one. Random weights never end a reply, so every
+completion has the full length: an upper bound of the time per step. Prints seconds and peak memory as JSON.
 """
 
 import argparse

@@ -10,6 +10,7 @@ from store_maker import fill, option_scores, text_of
 import analysis
 from harness.collect import collect
 from harness.data.files import read_cvbench
+from harness.data.order import spread
 from harness.record.folders import Store
 from harness.record.schemas import TABLE_NAMES, schema
 from harness.scoring.traces import trace_statistics
@@ -147,7 +148,7 @@ def test_every_option_has_its_score_and_no_completion(plan: Plan, whole: Path) -
             assert (row["logprob"], row["tokens"]) == option_scores(questions[row["question"]])[row["option"]]
             assert row["protocol"] == "options"
         curve = Counter((row["step"], row["question"]) for row in rows(whole, "option_scores", run=run, phase="curve"))
-        first = {index: len(questions[index].choices) for index in list(questions)[:CURVE]}
+        first = {index: len(questions[index].choices) for index in spread(len(questions), CURVE)}
         assert curve == {(step, i): n for step in (0, 2, 4) for i, n in first.items() if run != "instruct"}
     for table in ("completions", "traces"):
         assert rows(whole, table, protocol="options") == []

@@ -75,9 +75,11 @@ def test_pairs_share_an_image_and_nothing_else_does(world: Path) -> None:
     assert not test_images & train_images
 
 
-def test_limit_takes_the_first_questions(world: Path) -> None:
+def test_a_limit_takes_questions_from_all_over_the_file(world: Path) -> None:
+    """The first ones would be of one source: benchmarks are sorted."""
     everything = read_cvbench(world / "test.parquet")
-    assert read_cvbench(world / "test.parquet", 7) == everything[:7]
+    assert read_cvbench(world / "test.parquet", 7) == [everything[place] for place in (0, 3, 6, 10, 13, 17, 20)]
+    assert read_cvbench(world / "test.parquet", 24) == read_cvbench(world / "test.parquet", 99) == everything
 
 
 def test_a_world_is_written_the_same_again(world: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.launch.local import run_local
-from harness.record.attempts import list_attempts, last_log
+from harness.record.attempts import last_log, list_attempts
 from harness.record.folders import Store
 from harness.record.lock import lock_holder
 from harness.study import Plan, load_study, plan_study

@@ -10,7 +10,7 @@ import torch
 
 from harness.data.files import read_sat
 from harness.data.order import row_order
-from harness.models.checkpoint import is_adapter, checkpoint_path, load_model
+from harness.models.checkpoint import checkpoint_path, is_adapter, load_model
 from harness.models.processor import load_processor
 from harness.record.context import StageContext, StopRequested
 from harness.record.outputs import read_steps
