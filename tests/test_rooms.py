@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "launch": {"study", "record"},
     "rehearse": {"study", "record", "data", "launch"},
     "views": {"study", "record", "launch"},
-    "cli": {"study", "record", "launch", "collect", "rehearse", "views"},
+    "cli": {"study", "record", "data", "models", "launch", "collect", "rehearse", "views"},
 }
 """Room of the harness -> the rooms that it may stand on; none may import the analysis, but the CLI."""
 

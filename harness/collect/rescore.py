@@ -23,7 +23,7 @@ _REMEMBERED = 4096
 """Readings kept: the same text comes again in another phase, and often at the next checkpoint."""
 
 
-def rescore(folder: Path, rules: Sequence[GenerationRule] | None = None) -> dict[str, int]:
+def rescore(folder: Path, rules: Sequence[str] | None = None) -> dict[str, int]:
     """Read the stored completions of a collected study again; rewrite ``answers.parquet`` and, in ``study.json``, the
     ``rules``, each file in one step.
 

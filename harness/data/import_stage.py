@@ -139,12 +139,14 @@ def _cached(hub: HubFiles, name: str) -> Path:
 
 
 def check_files(settings: SatSettings | CVBenchSettings) -> list[str]:
-    """What is wrong with the columns of local files, by their footers alone; empty when they can be read.
-
-    Files of a hub are looked at when their stage runs.
-    """
+    """What is wrong with the files' columns, by their footers alone, or that they are not at hand; empty when a stage
+    can take them over."""
     kind: Kind = "sat" if isinstance(settings, SatSettings) else "cvbench"
-    return _schema_problems([Path(file) for file in settings.files or ()], SCHEMAS[kind])
+    try:
+        files = [_cached(settings.hub, name) for name in settings.hub.files] if settings.hub else settings.files
+    except (ValueError, FileNotFoundError) as error:
+        return [str(error)]
+    return _schema_problems([Path(file) for file in files or ()], SCHEMAS[kind])
 
 
 def _schema_problems(files: Sequence[Path], schema: pa.Schema) -> list[str]:

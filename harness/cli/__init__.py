@@ -1,0 +1,27 @@
+"""The verbs of ``ablate``, thin: each loads a study, calls one room and prints.
+
+Nothing slow is imported until a verb needs it, so that ``--help`` answers at once, and no verb imports torch: that
+is for the jobs.
+"""
+
+import sys
+
+import typer
+
+from harness.cli import compute_verbs, result_verbs, store_verbs  # in the order of the help
+from harness.cli.app import app
+
+__all__ = ["app", "compute_verbs", "main", "result_verbs", "store_verbs"]
+
+
+def main() -> None:
+    """Entry point of ``ablate``."""
+    try:
+        app()
+    except Exception as error:
+        from harness.study.errors import StudyError
+
+        if not isinstance(error, StudyError):
+            raise
+        typer.secho(str(error), fg="red", err=True)
+        sys.exit(2)

@@ -1,0 +1,132 @@
+"""The application, the options that its verbs share, and what several of them do."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.record.folders import Store
+    from harness.study import Measured, Plan
+
+DEFAULT_STUDY = Path("sweeps/micro.yaml")
+
+app = typer.Typer(
+    name="ablate",
+    help="Comparative ablation studies of R1-Zero-style reinforcement learning on vision-language models.\n\n"
+    "A study is a YAML file (default: sweeps/micro.yaml). plan shows what it comes to, run computes what is not "
+    "done yet, collect makes tables of what is, compare makes the comparison.\n\n"
+    "Exit codes: 0 all done, 1 something failed or is blocked, 2 wrong usage or study, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file.", show_default=True)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Another value for a setting of the study, such as grpo.steps=20 or seeds=[0,1]; repeatable. "
+        "Changed settings make other stages with other ids. A level or arm that sets it itself still wins.",
+    ),
+]
+StorePath = Annotated[
+    Path | None,
+    typer.Option("--store", help="Folder of the stage folders; default: $ABLATE_STORE, or ./runs."),
+]
+ResultsPath = Annotated[
+    Path | None, typer.Option("--results", help="Folder of the collected tables; default: results/<study>.")
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Jobs at once; default: the cores of this machine.")
+]
+
+
+def load_plan(study: Path, overrides: Sequence[str] | None) -> "Plan":
+    """A study file expanded."""
+    from harness.study import load_study, plan_study
+
+    return plan_study(load_study(study, overrides or ()))
+
+
+def open_store(root: Path | None) -> "Store":
+    """The store with what is shipped beside the models' code."""
+    from harness.record.folders import Store
+
+    shipped = sorted(path.parent for path in (Path(__file__).parents[1] / "models").glob("*/stage.json"))
+    return Store(root, shipped)
+
+
+def measured(store: "Store") -> list["Measured"]:
+    """Times of all finished stages in the store, of whichever study."""
+    from harness.study import Measured
+    from harness.study.stage import REVISIONS, Stage
+
+    found = []
+    for path in sorted(store.root.glob("*/done.json")):
+        folder = store.own_folder(path.parent.name)
+        record, seconds = folder.stage_record(), (folder.done_record() or {}).get("seconds")
+        if seconds and record.get("kind") in REVISIONS:
+            found.append(Measured(Stage(record["kind"], record["settings"], record["inputs"]), seconds))
+    return found
+
+
+def results_folder(results: Path | None, plan: "Plan | None") -> Path:
+    """Where the collected tables are: as given, or by the study's name."""
+    return results or Path("results") / (plan.study.study if plan else "")
+
+
+def collect_tables(plan: "Plan", store: "Store", folder: Path) -> dict[str, int]:
+    """Make the tables; rows by table."""
+    from harness.collect import collect
+
+    return collect(plan, store, folder)
+
+
+def print_comparison(folder: Path, console: "Console") -> None:
+    """Compare what is collected, and print it."""
+    from analysis.compare import compare
+    from analysis.load import CollectedError
+    from analysis.terminal import render
+
+    try:
+        comparison = compare(folder)
+    except CollectedError as error:
+        refuse(str(error))
+    console.print(render(comparison))
+    console.print(f"\npage     {comparison.page}", highlight=False, soft_wrap=True)
+    for title, paths in (("tables", comparison.table_paths), ("figures", comparison.figure_paths)):
+        for place in sorted({path.parent for path in paths}):
+            names = " ".join(sorted(path.name for path in paths if path.parent == place))
+            console.print(f"{title:8} {place}/  {names}", highlight=False, soft_wrap=True)
+    names = " ".join(sorted(path.name for path in folder.glob("*.parquet")))
+    console.print(f"parquet  {folder}/  {names}", highlight=False, soft_wrap=True)
+
+
+def make_console() -> "Console":
+    """As wide as the terminal; 140 columns where there is none."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=140)
+
+
+def unknown_name(what: str, name: str, valid: Sequence[str]) -> str:
+    """Text about a name that stands for nothing in a study."""
+    import difflib
+
+    near = difflib.get_close_matches(name, valid, n=1)
+    hint = f"; did you mean {near[0]}?" if near else "."
+    return f"no {what} {name!r} in this study{hint} There are:\n  " + "\n  ".join(valid)
+
+
+def refuse(message: str, code: int = 2) -> NoReturn:
+    """Say why not, and leave."""
+    typer.secho(message, fg="red", err=True)
+    raise typer.Exit(code)

@@ -1,0 +1,73 @@
+"""Verbs that make tables and comparisons of what is computed."""
+
+from typing import Annotated
+
+import typer
+
+from harness.cli.app import (
+    DEFAULT_STUDY,
+    Overrides,
+    ResultsPath,
+    StorePath,
+    StudyPath,
+    app,
+    collect_tables,
+    load_plan,
+    make_console,
+    open_store,
+    print_comparison,
+    refuse,
+    results_folder,
+)
+
+
+@app.command()
+def collect(
+    study: StudyPath = DEFAULT_STUDY,
+    overrides: Overrides = None,
+    store: StorePath = None,
+    results: ResultsPath = None,
+) -> None:
+    """Make tables (parquet) of whatever is finished; what is missing is a row with its state."""
+    the_plan = load_plan(study, overrides)
+    folder = results_folder(results, the_plan)
+    rows = collect_tables(the_plan, open_store(store), folder)
+    width = max(map(len, rows))
+    for table, number in rows.items():
+        print(f"{table:{width}}  {number:>8,} rows")
+    print(f"in {folder}")
+
+
+@app.command()
+def rescore(
+    study: StudyPath = DEFAULT_STUDY,
+    overrides: Overrides = None,
+    results: ResultsPath = None,
+    rules: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rule", metavar="RULE", help="Scoring rule; repeatable, the first decides. Default: the study's."
+        ),
+    ] = None,
+) -> None:
+    """Score the collected completions anew by other scoring rules: no model, no GPU, no run folder is needed."""
+    from harness.collect.rescore import rescore
+
+    folder = results_folder(results, None if results else load_plan(study, overrides))
+    try:
+        rows = rescore(folder, rules)
+    except (FileNotFoundError, ValueError) as error:
+        refuse(str(error))
+    for rule, number in rows.items():
+        print(f"{rule:22}  {number:>8,} answers")
+    print(f"in {folder}; `ablate compare` makes tables of them")
+
+
+@app.command()
+def compare(
+    study: StudyPath = DEFAULT_STUDY,
+    overrides: Overrides = None,
+    results: ResultsPath = None,
+) -> None:
+    """Make tables and figures from the collected tables and print the comparison. Nothing is collected anew."""
+    print_comparison(results_folder(results, None if results else load_plan(study, overrides)), make_console())
