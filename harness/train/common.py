@@ -89,11 +89,11 @@ def _sharding(compute: ComputeSettings) -> dict[str, Any]:
         options = {
             "version": 2,
             "reshard_after_forward": compute.fsdp.reshard_after_forward,
-            "offload_params": compute.fsdp.offload_parameters,
+            "cpu_offload": compute.fsdp.offload_parameters,
             "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
             "state_dict_type": "FULL_STATE_DICT",
         }
-        return {"fsdp": "full_shard auto_wrap", "fsdp_config": options}
+        return {"fsdp": True, "fsdp_config": options}
     return {}
 
 
