@@ -7,7 +7,7 @@ from typing import Any, Literal
 from harness.study.arms import Arm, describe_levels, resolve_arms
 from harness.study.contrasts import resolve_contrasts
 from harness.study.errors import Problem, StudyError
-from harness.study.leaves import FULL, add, add_data, add_start, check_models
+from harness.study.leaves import FULL, add, add_start, add_test_data, add_training_data, check_models
 from harness.study.schema import ArmSettings, Contrast, Study
 from harness.study.stage import Stage
 
@@ -92,7 +92,7 @@ def _tuning(settings: ArmSettings) -> dict[str, Any]:
 def _run(study: Study, arm: Arm, seed: int | None, stages: dict[str, Stage]) -> Run:
     """One run; its stages are added to the graph."""
     settings = arm.settings
-    train_data, test_data = add_data(study, stages)
+    test_data = add_test_data(study, stages)
     start, start_step = add_start(study, settings.start, stages)
     train, final_step, intermediate = None, 0, []
     if settings.training != "none":
@@ -101,7 +101,7 @@ def _run(study: Study, arm: Arm, seed: int | None, stages: dict[str, Stage]) -> 
         stage = Stage(
             settings.training,
             recipe.identity() | {"seed": seed, "tuning": _tuning(settings)},
-            {"model": start, "data": train_data},
+            {"model": start, "data": add_training_data(study, stages)},
             {"checkpoints": [*intermediate, final_step], "resume_every": recipe.resume_every},
         )
         train = add(stages, stage)

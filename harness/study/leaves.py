@@ -51,14 +51,22 @@ def check_models(study: Study) -> None:
         raise StudyError(problems)
 
 
-def add_data(study: Study, stages: Stages) -> tuple[str, str]:
-    """Stage ids of training and test questions; the miniature world is both."""
+def add_training_data(study: Study, stages: Stages) -> str:
+    """Stage id of the training questions."""
     if study.data is None:
-        world = add(stages, Stage("world", (study.world or WorldSettings()).identity()))
-        return world, world
-    train = add(stages, _files("sat", study.data.train, ("data", "train")))
-    test = add(stages, _files("cvbench", study.data.test, ("data", "test")))
-    return train, test
+        return _add_world(study, stages)
+    return add(stages, _files("sat", study.data.train, ("data", "train")))
+
+
+def add_test_data(study: Study, stages: Stages) -> str:
+    """Stage id of the test questions; the miniature world is both."""
+    if study.data is None:
+        return _add_world(study, stages)
+    return add(stages, _files("cvbench", study.data.test, ("data", "test")))
+
+
+def _add_world(study: Study, stages: Stages) -> str:
+    return add(stages, Stage("world", (study.world or WorldSettings()).identity()))
 
 
 def _files(kind: str, settings: SatSettings | CVBenchSettings, where: Where) -> Stage:
@@ -98,6 +106,6 @@ def add_start(study: Study, name: str, stages: Stages) -> tuple[str, int]:
     assert model.instruct is not None  # by the schema
     last = model.instruct.steps
     identity: dict[str, Any] = {key: value for key, value in model.instruct.identity().items() if key != "of"}
-    inputs = {"model": add_start(study, model.instruct.of, stages)[0], "data": add_data(study, stages)[0]}
+    inputs = {"model": add_start(study, model.instruct.of, stages)[0], "data": add_training_data(study, stages)}
     cosmetic = {"checkpoints": [last], "resume_every": model.instruct.resume_every}
     return add(stages, Stage("instruct", identity | {"tuning": FULL}, inputs, cosmetic)), last

@@ -129,7 +129,7 @@ def test_evaluation_as_it_should_be_is_the_same_for_every_model():
     ],
 )
 def test_equal_arms_of_different_sweeps_are_equal_stages(arm, sweeps):
-    assert len({run_of(name, arm).stages for name in sweeps}) == 1
+    assert len({frozenset(run_of(name, arm).stages) for name in sweeps}) == 1
 
 
 def test_one_protocol_name_means_one_protocol_everywhere():
