@@ -14,7 +14,7 @@ from rich.text import Text
 from harness.record.atomic import read_json
 from harness.record.attempts import last_log, list_attempts
 from harness.record.clean import Cleanable
-from harness.record.outputs import CHECKS_FILE
+from harness.record.outputs import CHECKS_FILE, FACTS_FILE
 from harness.record.states import StageState, run_states, stage_labels, stage_states
 from harness.record.status import STATES, State, Status
 from harness.study.describe import ClaimRow, Description, format_hours, format_seconds
@@ -53,6 +53,14 @@ def _key_values(pairs: Mapping[str, Any]) -> Table:
     for name, value in pairs.items():
         grid.add_row(Text(name, "dim"), Text(str(value)))
     return grid
+
+
+def _flat(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Settings by their dotted paths, as ``--set`` takes them."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{above}{name}.") if isinstance(value, Mapping) else {above + name: value}
+    return flat
 
 
 def plan_view(description: Description) -> RenderableType:
@@ -197,7 +205,7 @@ def run_view(run: "Run", plan: "Plan", store: "Store") -> RenderableType:
     for title, stage_id in (("training", run.train), ("start model", run.start)):
         if stage_id is not None:
             settings = plan.stages[stage_id].settings
-            parts += [Text(f"\nsettings of the {title} ({stage_id})", "bold"), _key_values(settings)]
+            parts += [Text(f"\nsettings of the {title} ({stage_id})", "bold"), _key_values(_flat(settings))]
 
     stages = _table("stage", "state", "attempts", "seconds", "what", "folder", right=("attempts", "seconds"))
     attempts = _table(
@@ -234,7 +242,13 @@ def _checks(run: "Run", store: "Store") -> RenderableType:
     for name, check in checks.items():
         verdict = Text("passed", "green") if check["passed"] else Text("FAILED", "bold red")
         table.add_row(name, verdict, check["detail"])
-    return table
+    facts = read_json(store.folder(run.train).path / FACTS_FILE) or {}
+    shown = {
+        "data": f"SHA-256 {facts.get('data_fingerprint', 'unknown')} of all rows in order",
+        "prompt": f"style {facts.get('prompt_hash', 'unknown')}",
+        "processes": facts.get("processes", "unknown"),
+    }
+    return Group(table, Text("trained on", "bold"), _key_values(shown))
 
 
 def _number(value: float | None) -> str:
