@@ -21,7 +21,7 @@ from harness.study.describe import ClaimRow, Description, format_hours, format_s
 from harness.study.disk import format_bytes
 
 if TYPE_CHECKING:
-    from harness.launch.local import LocalRun
+    from harness.launch.progress import LocalRun
     from harness.record.folders import StageFolder, Store
     from harness.study.expand import Plan, Run
 

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from harness.launch.local import Event, LocalRun, Phase, Watcher
+from harness.launch.progress import Event, LocalRun, Phase, Watcher
 from harness.record.states import stage_labels
 from harness.record.status import Status
 

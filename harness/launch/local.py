@@ -8,11 +8,10 @@ import signal
 import threading
 import time
 import uuid
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from harness.launch.kinds import kinds_in_force
 from harness.launch.processes import (
@@ -20,65 +19,24 @@ from harness.launch.processes import (
     attempt_of,
     bury_orphans,
     end_job,
+    processes_of,
     record_failure,
     signal_job,
     start_job,
     waited_for,
 )
+from harness.launch.progress import Event, LocalRun, Phase, Watcher
 from harness.record.folders import Store
 from harness.record.lock import FileLock
 from harness.record.provenance import available_cores
+from harness.record.provenance import gpus as available_gpus
+from harness.study.stage import MODEL_KINDS
 
 if TYPE_CHECKING:
     from harness.study.expand import Plan
+    from harness.study.stage import Stage
 
-Phase = Literal["waiting", "running", "done", "failed", "blocked", "left out"]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened to a stage, for the display and the log."""
-
-    what: Literal["found done", "adopted", "started", "done", "failed", "blocked", "lost", "stopped", "note"]
-    stage: str
-    """Stage id; empty for a note about the whole."""
-    text: str = ""
-
-
-@dataclass
-class LocalRun:
-    """Where a run of a plan stands; the display reads it, `run_local` writes it."""
-
-    plan: "Plan"
-    store: Store
-    workers: int
-    phases: dict[str, Phase] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
-    jobs: dict[str, JobProcess] = field(default_factory=dict)
-    """Jobs of this runner by stage id."""
-    adopted: set[str] = field(default_factory=set)
-    """Stages at work whose jobs another runner, maybe a killed one, started."""
-    starts: Counter[str] = field(default_factory=Counter)
-    """Jobs that this runner started, by stage id."""
-    interrupted: bool = False
-
-    @property
-    def exit_code(self) -> int:
-        """0 all done, 1 something is not, 130 interrupted."""
-        if self.interrupted:
-            return 130
-        return int(any(phase not in ("done", "left out") for phase in self.phases.values()))
-
-
-class Watcher:
-    """What `run_local` tells its caller; this one listens to nothing."""
-
-    def event(self, run: LocalRun, event: Event) -> None:
-        """Something happened."""
-
-    def tick(self, run: LocalRun) -> None:
-        """Called about ten times a second."""
 
 
 def run_local(
@@ -90,6 +48,7 @@ def run_local(
     kinds: Mapping[str, str] | None = None,
     only: Iterable[str] = (),
     seconds: Mapping[str, float] | None = None,
+    gpus: Sequence[int] | None = None,
     max_starts: int = 2,
     grace: float = 20.0,
     poll: float = 0.1,
@@ -101,12 +60,14 @@ def run_local(
         kinds: code by kind of stage; default: `harness.launch.kinds.kinds_in_force`.
         only: kinds of stages to compute; default: all.
         seconds: estimated time by stage id; what the longest chain waits for starts first.
+        gpus: of this machine, by index; a stage that runs a model gets one per process to itself, and waits for it
+            (default: all that this process may use; without any, stages run on the processor).
         max_starts: how often a stage whose job is killed from outside is started in all.
         grace: seconds between asking jobs to stop and killing them.
         poll: seconds between looks at the jobs.
 
     Raises:
-        ValueError: less than one worker, or an unknown kind in ``only``.
+        ValueError: less than one worker, an unknown kind in ``only``, or a stage that needs more GPUs than there are.
     """
     workers = available_cores() if workers is None else workers
     if workers < 1:
@@ -115,8 +76,15 @@ def run_local(
     unknown = sorted(set(only) - set(kinds))
     if unknown:
         raise ValueError(f"no stages of kind {', '.join(unknown)}; there are {', '.join(sorted(kinds))}")
+    pool = [int(index) for index, _ in available_gpus()] if gpus is None else list(gpus)
+    too_large = [stage for stage in plan.stages.values() if pool and gpus_needed(stage) > len(pool)]
+    if too_large:
+        needed = max(map(gpus_needed, too_large))
+        text = f"a stage needs {needed} GPUs (compute.processes), and this machine has {len(pool)}"
+        raise ValueError(f"{text}; lower it and raise compute.accumulation by as much, or go to a larger machine")
     run = LocalRun(plan, store, workers)
-    scheduler = _Scheduler(run, watcher or Watcher(), kinds, set(only), _urgency(plan, seconds or {}), max_starts)
+    urgency = _urgency(plan, seconds or {})
+    scheduler = _Scheduler(run, watcher or Watcher(), kinds, set(only), urgency, max_starts, pool)
     with (
         FileLock(store.root / ".submitit" / f"runner-{uuid.uuid4().hex[:12]}.lock") as lock,
         _stop_flag() as stop,
@@ -157,6 +125,11 @@ def _stop_flag() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+def gpus_needed(stage: "Stage") -> int:
+    """GPUs that a stage uses where there are any: one per process of a stage that runs a model."""
+    return processes_of(stage) if stage.kind in MODEL_KINDS else 0
+
+
 def _urgency(plan: "Plan", seconds: Mapping[str, float]) -> dict[str, float]:
     """Seconds of the longest chain of stages that begins with a stage, by stage id."""
     chain = {stage_id: 0.0 for stage_id in plan.stages}
@@ -176,8 +149,13 @@ class _Scheduler:
     only: set[str]
     urgency: Mapping[str, float]
     max_starts: int
+    free_gpus: list[int]
     began: float = field(default_factory=time.time)
     lock: FileLock | None = None
+    has_gpus: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.has_gpus = bool(self.free_gpus)
 
     def look_at_store(self) -> None:
         """Sort out what is done, what is at work and what is to do."""
@@ -198,6 +176,7 @@ class _Scheduler:
         for stage_id, process in list(run.jobs.items()):
             if process.ended():
                 del run.jobs[stage_id]
+                self.free_gpus += process.gpus
                 self._settle(stage_id, process)
         for stage_id in sorted(run.adopted):
             folder = run.store.own_folder(stage_id)
@@ -253,8 +232,12 @@ class _Scheduler:
                 self._tell("found done", stage_id, "done")
             else:
                 assert self.lock is not None
+                needed = gpus_needed(stage) if self.has_gpus else 0
+                if needed > len(self.free_gpus):
+                    continue
+                gpus = [self.free_gpus.pop(0) for _ in range(needed)]
                 run.starts[stage_id] += 1
-                run.jobs[stage_id] = start_job(stage, run.store, self.kinds, self.lock.path)
+                run.jobs[stage_id] = start_job(stage, run.store, self.kinds, self.lock.path, gpus)
                 again = f"start {run.starts[stage_id]}" if run.starts[stage_id] > 1 else ""
                 self._tell("started", stage_id, "running", again)
 

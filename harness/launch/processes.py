@@ -5,7 +5,7 @@ import shutil
 import signal
 import socket
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,8 @@ class JobProcess:
     stage: Stage
     submission: str
     job: "submitit.Job[str]"
+    gpus: tuple[int, ...] = ()
+    """GPUs of this machine that it has to itself."""
 
     def ended(self) -> bool:
         """submitit's controller, a child of this process, is gone (if killed, its task may outlive it)."""
@@ -72,18 +74,29 @@ def _for_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def start_job(stage: Stage, store: Store, kinds: Mapping[str, str], runner: Path) -> JobProcess:
-    """Start a job for a stage in processes of its own and return at once."""
+def processes_of(stage: Stage) -> int:
+    """Processes that a stage is computed by."""
+    return stage.settings.get("compute", {}).get("processes", 1)
+
+
+def start_job(
+    stage: Stage, store: Store, kinds: Mapping[str, str], runner: Path, gpus: Sequence[int] = ()
+) -> JobProcess:
+    """Start a job for a stage in processes of its own, which see these GPUs alone, and return at once."""
     import submitit
 
     submission = uuid.uuid4().hex[:12]
     # A folder for each submission: submitit names files by process id, and a reused id would find old ones.
     executor = submitit.LocalExecutor(folder=submitit_folder(store, stage.id, submission))
-    processes = stage.settings.get("compute", {}).get("processes", 1)
-    executor.update_parameters(timeout_min=_NEVER_MINUTES, tasks_per_node=processes)
+    executor.update_parameters(
+        timeout_min=_NEVER_MINUTES,
+        tasks_per_node=processes_of(stage),
+        gpus_per_node=len(gpus),
+        visible_gpus=tuple(gpus),
+    )
     job = StageJob(stage, store.root, tuple(store.shipped.values()), dict(kinds), submission, runner)
     with _for_children():
-        return JobProcess(stage, submission, executor.submit(job))
+        return JobProcess(stage, submission, executor.submit(job), tuple(gpus))
 
 
 def submitit_folder(store: Store, stage_id: str, submission: str) -> Path:

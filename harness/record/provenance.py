@@ -60,7 +60,7 @@ def commit() -> str | None:
 
 @cache
 def hardware() -> str:
-    """Name of the processor and the number of cores that this process may use."""
+    """Name of the processor, the number of cores that this process may use, and its GPUs."""
     name = platform.processor() or platform.machine()
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
@@ -69,7 +69,23 @@ def hardware() -> str:
                 break
     except OSError:
         pass
-    return f"{name}, {available_cores()} cores"
+    return ", ".join([name, f"{available_cores()} cores", *(gpu for _, gpu in gpus())])
+
+
+@cache
+def gpus() -> tuple[tuple[str, str], ...]:
+    """Index and name of the GPUs that this process may use: ``nvidia-smi``'s, cut to ``CUDA_VISIBLE_DEVICES``."""
+    try:
+        command = ["nvidia-smi", "--query-gpu=index,name,uuid", "--format=csv,noheader"]
+        listed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    found = [tuple(part.strip() for part in line.split(",")) for line in listed.splitlines() if line.count(",") == 2]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return tuple((index, name) for index, name, _ in found)
+    wanted = [each.strip() for each in visible.split(",")]
+    return tuple((index, name) for each in wanted for index, name, uuid in found if each in (index, uuid))
 
 
 def available_cores() -> int:

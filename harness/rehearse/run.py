@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.launch.local import Watcher, run_local
+from harness.launch.local import run_local
+from harness.launch.progress import Watcher
 from harness.record.atomic import read_json
 from harness.record.folders import Store
 from harness.record.outputs import CHECKS_FILE

@@ -22,6 +22,8 @@ REVISIONS: dict[str, int] = {
 """Revision of each kind of stage: raised by hand when its code changes what comes out."""
 
 TRAINING_KINDS = ("instruct", "sft", "grpo")
+MODEL_KINDS = (*TRAINING_KINDS, "evaluate")
+"""Kinds of stages that run a model, on a GPU where there is one."""
 
 
 @dataclass(frozen=True)

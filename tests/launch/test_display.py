@@ -6,7 +6,8 @@ import time
 from rich.console import Console
 
 from harness.launch.display import Display, clock, numbers_text
-from harness.launch.local import Event, LocalRun, run_local
+from harness.launch.local import run_local
+from harness.launch.progress import Event, LocalRun
 from harness.record.status import Status, write_status
 
 

@@ -4,7 +4,8 @@ import pickle
 import sys
 from pathlib import Path
 
-from harness.launch.local import Event, LocalRun, Watcher, run_local
+from harness.launch.local import run_local
+from harness.launch.progress import Event, LocalRun, Watcher
 
 
 class Printing(Watcher):

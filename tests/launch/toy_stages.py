@@ -13,7 +13,8 @@ FOLDER = os.environ.get("TOY_FOLDER", "")
 
 def note(what: str, name: str) -> None:
     """One line of the log of all that happened, in one write."""
-    line = json.dumps({"what": what, "name": name, "time": time.time(), "pid": os.getpid()}) + "\n"
+    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    line = json.dumps({"what": what, "name": name, "time": time.time(), "pid": os.getpid(), "gpus": gpus}) + "\n"
     descriptor = os.open(os.path.join(FOLDER, "events.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(descriptor, line.encode())
     os.close(descriptor)
