@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis import tables as sheets
-from analysis.contrast_tables import claim_table, contrast_table
+from analysis.claims import RanResult, claim_table, ran_results
+from analysis.contrast_tables import contrast_table
 from analysis.contrasts import ContrastResult, contrasts
 from analysis.files import DECIMALS, write_bytes, write_csv, write_text
 from analysis.load import Tables, load
@@ -18,7 +19,7 @@ from analysis.scores import ArmTable, all_rules, arm_table
 ESTIMATES = pa.schema(
     [
         pa.field("table", pa.string(), metadata={"description": "table that shows the number"}),
-        pa.field("row", pa.string(), metadata={"description": "arm and protocol, run, reference or contrast"}),
+        pa.field("row", pa.string(), metadata={"description": "arm and protocol, run, reference, contrast or claim"}),
         pa.field("column", pa.string(), metadata={"description": "what the number is of"}),
         pa.field("estimate", pa.float64(), metadata={"description": "the number; null when there is none"}),
         pa.field("low", pa.float64(), metadata={"description": "lower end of the 95 % interval; null without"}),
@@ -64,13 +65,13 @@ def compare(folder: Path, out: Path | None = None) -> Comparison:
 
     out = Path(folder if out is None else out)
     tables = load(folder)
-    arms, results = arm_table(tables), contrasts(tables)
+    arms, results, ran = arm_table(tables), contrasts(tables), ran_results(tables)
     shown = {
         table.name: table
         for table in (
             sheets.arms(tables, arms),
             contrast_table(tables, results),
-            claim_table(tables, results),
+            claim_table(tables, results, ran),
             sheets.protocol_rule_table(tables),
             sheets.seeds(tables, arms),
             sheets.completeness_table(tables),
@@ -87,7 +88,7 @@ def compare(folder: Path, out: Path | None = None) -> Comparison:
         arms=arms,
         contrasts=tuple(results),
         page=write_text(out / "comparison.md", _page(tables, shown, results, figures)),
-        estimates=write_bytes(out / "estimates.parquet", _parquet(_estimates(tables, arms, results))),
+        estimates=write_bytes(out / "estimates.parquet", _parquet(_estimates(tables, arms, results, ran))),
         table_paths=tuple(table_paths),
         figure_paths=tuple(path for paths in figures.values() for path in paths),
     )
@@ -129,7 +130,9 @@ def _page(
     return "\n".join(part for part in parts if part)
 
 
-def _estimates(tables: Tables, arms: ArmTable, results: Sequence[ContrastResult]) -> Iterable[tuple]:
+def _estimates(
+    tables: Tables, arms: ArmTable, results: Sequence[ContrastResult], ran: Sequence[RanResult]
+) -> Iterable[tuple]:
     first = arms.scopes[0]
     for rule in all_rules(tables):
         for row in arm_table(tables, rule).rows:
@@ -167,6 +170,11 @@ def _estimates(tables: Tables, arms: ArmTable, results: Sequence[ContrastResult]
     for claim in tables.study["claims"]:
         if claim["figure"] is not None and claim["contrast"] is not None:
             yield "claims", claim["name"], "printed", claim["figure"], None, None, 0, units[claim["contrast"]]
+    for result in ran:
+        interval = result.interval
+        low, high, n = (None, None, 0) if interval is None else (interval.low, interval.high, interval.n)
+        yield "claims", result.claim, "printed", result.figure, None, None, 0, "percent"
+        yield "claims", result.claim, f"a run of {result.side.arm}", interval and interval.mean, low, high, n, "percent"
 
 
 def _parquet(rows: Iterable[tuple]) -> bytes:

@@ -15,7 +15,7 @@ from analysis.statistics import (
     paired_interval,
     welch_interval,
 )
-from analysis.values import RunValues, Side, SideValues, side_values
+from analysis.values import RunValues, Side, SideValues, declared_side, side_values
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def contrast(tables: Tables, declared: dict[str, Any]) -> ContrastResult:
     where the other is a single run. Where both sides come down to one run each, it is over questions,
     clustered by image, and speaks about these two checkpoints only.
     """
-    a, b = _side(tables, declared["a"], declared["metric"]), _side(tables, declared["b"], declared["metric"])
+    a, b = (declared_side(tables, declared[side], declared["metric"]) for side in ("a", "b"))
     found_a, found_b = (side_values(tables, side, declared["metric"]) for side in (a, b))
     blank = ContrastResult(
         name=declared["name"],
@@ -231,10 +231,3 @@ def _difference(a: RunValues, b: RunValues, metric: str) -> float:
 def _merge(a: RunValues, b: RunValues) -> pd.DataFrame:
     other = b.values[["question", "value"]]
     return a.values.merge(other, on="question", suffixes=("_a", "_b"), validate="one_to_one")
-
-
-def _side(tables: Tables, declared: dict[str, Any], metric: str) -> Side:
-    own = tables.own_protocol(declared["arm"])
-    protocol = declared["protocol"]
-    rule = declared["rule"] if metric == "accuracy" else None
-    return Side(declared["arm"], protocol, rule, protocol == own, declared["step"])

@@ -129,7 +129,11 @@ def _read_study(path: Path) -> dict[str, Any]:
                 raise CollectedError(
                     f"{path}: contrast {contrast['name']!r}, side {side}: no arm {arm!r}; there are {', '.join(arms)}"
                 )
-    return study
+    for claim in study["claims"]:
+        if claim["ran"] and (arm := claim["ran"]["arm"]) not in arms:
+            raise CollectedError(f"{path}: claim {claim['name']!r}: no arm {arm!r}; there are {', '.join(arms)}")
+    # every heading starts with the title, which a study may leave out
+    return study | {"title": study["title"] or study["study"]}
 
 
 def _read_frame(path: Path, keys: tuple[str, ...]) -> pd.DataFrame:

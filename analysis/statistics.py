@@ -57,6 +57,15 @@ class ClusteredInterval(MeanInterval):
     clusters: int = 0
 
 
+@dataclass(frozen=True)
+class PredictionInterval(MeanInterval):
+    """Where one more observation falls; ``standard_error`` is of its distance from the mean, and there is no p."""
+
+    def contains(self, value: float) -> bool | None:
+        """Whether a value lies within, ends included; None without an interval."""
+        return None if self.half_width is None else abs(value - self.mean) <= self.half_width
+
+
 def mean_interval(values: ArrayLike, level: float = LEVEL) -> MeanInterval:
     """Student-t interval of a mean: ``m ± t(1 - alpha/2; n - 1) s / sqrt(n)`` (Student 1908, Biometrika 6:1).
 
@@ -75,6 +84,28 @@ def mean_interval(values: ArrayLike, level: float = LEVEL) -> MeanInterval:
     sd = _sd(array)
     error = sd / math.sqrt(n)
     return MeanInterval(mean, n, sd, error, float(n - 1), _half_width(error, n - 1, level), _p(mean, error, n - 1))
+
+
+def prediction_interval(values: ArrayLike, level: float = LEVEL) -> PredictionInterval:
+    """Student-t interval of one more observation: ``m ± t(1 - alpha/2; n - 1) s sqrt(1 + 1 / n)``.
+
+    Of independent, normally distributed observations it holds the next one with probability ``level`` (Fisher 1935,
+    Annals of Eugenics 6:391). It does not narrow to nothing with n, as a single observation keeps its spread.
+
+    Args:
+        values: n observations, shape (n,). With n = 1 there is a mean and no interval.
+        level: probability that the next observation lies within.
+
+    Raises:
+        ValueError: no observation, or one that is not a finite number.
+    """
+    found = mean_interval(values, level)
+    if found.sd is None or found.df is None:
+        return PredictionInterval(found.mean, found.n, sd=None, standard_error=None, df=None, half_width=None, p=None)
+    error = found.sd * math.sqrt(1.0 + 1.0 / found.n)
+    return PredictionInterval(
+        found.mean, found.n, found.sd, error, found.df, _half_width(error, found.df, level), p=None
+    )
 
 
 def paired_interval(a: Mapping[Any, float], b: Mapping[Any, float], level: float = LEVEL) -> MeanInterval:

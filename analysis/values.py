@@ -1,6 +1,7 @@
 """The values that a contrast compares: one number for every question of every run of a side."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
@@ -27,6 +28,13 @@ class Side:
         """``protocol/rule``, and the step where there is one."""
         shown = f"{self.protocol}/{self.rule}" if self.rule else self.protocol
         return shown if self.step is None else f"{shown} at step {self.step}"
+
+
+def declared_side(tables: Tables, declared: dict[str, Any], metric: str) -> Side:
+    """A side as ``study.json`` has it."""
+    protocol = declared["protocol"]
+    rule = declared["rule"] if metric == "accuracy" else None
+    return Side(declared["arm"], protocol, rule, protocol == tables.own_protocol(declared["arm"]), declared["step"])
 
 
 @dataclass(frozen=True)

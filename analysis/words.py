@@ -34,6 +34,13 @@ def interval_text(interval: MeanInterval | None, decimals: int = 1) -> str:
     return f"{points(interval.low, decimals)} to {points(interval.high, decimals)}"
 
 
+def range_text(interval: MeanInterval | None, decimals: int = 1) -> str:
+    """``58.1 to 70.2``: an interval of scores, which have no sign."""
+    if interval is None or interval.low is None or interval.high is None:
+        return NONE
+    return f"{interval.low:.{decimals}f} to {interval.high:.{decimals}f}"
+
+
 def p_text(interval: MeanInterval | None) -> str:
     """``0.031``, ``< 0.001``."""
     if interval is None or interval.p is None:

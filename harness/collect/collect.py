@@ -199,7 +199,7 @@ def _study_record(plan: Plan, outcome: Mapping[str, tuple[str, str]]) -> dict[st
         "rules": completion_rules(study),
         "seeds": study.seeds,
         "contrasts": [contrast.model_dump(mode="json") for contrast in plan.contrasts],
-        "claims": [claim.model_dump(mode="json") for claim in study.claims],
+        "claims": [claim.model_dump(mode="json") for claim in plan.claims],
         "suite": study.suite,
         "completeness": completeness,
     }

@@ -38,13 +38,14 @@ def rescore(folder: Path, rules: Sequence[str] | None = None) -> dict[str, int]:
 
     Raises:
         FileNotFoundError: the folder lacks a file of a collected study.
-        ValueError: there is no such rule, one is named twice, none is named, or a contrast compares one left out.
+        ValueError: there is no such rule, one is named twice, none is named, or a contrast or claim needs one left
+            out.
     """
     study = read_json(folder / "study.json")
     if study is None:
         raise FileNotFoundError(f"{folder} holds no study.json; collect the study first")
     chosen = [rule for rule in study["declared"]["scoring"] if rule in RULES] if rules is None else list(rules)
-    _check(chosen, study["contrasts"])
+    _check(chosen, study)
 
     schema = pq.read_schema(folder / "answers.parquet")
     stay = _by_run(folder / "answers.parquet", schema.names, ("rule", "not in", list(RULES)))
@@ -77,7 +78,7 @@ def _by_run(file: Path, columns: Sequence[str], wanted: tuple[str, str, Any]) ->
     return found
 
 
-def _check(rules: Sequence[str], contrasts: Sequence[Mapping[str, Any]]) -> None:
+def _check(rules: Sequence[str], study: Mapping[str, Any]) -> None:
     for rule in rules:
         if rule not in RULES:
             raise ValueError(unknown("scoring rule", rule, RULES))
@@ -85,8 +86,9 @@ def _check(rules: Sequence[str], contrasts: Sequence[Mapping[str, Any]]) -> None
         raise ValueError(f"no scoring rule; name one at least: {', '.join(RULES)}")
     if twice := [rule for rule, count in Counter(rules).items() if count > 1]:
         raise ValueError(f"scoring rule {twice[0]!r} is named twice; name it once")
-    for contrast in contrasts:
-        for side in (contrast["a"], contrast["b"]):
-            if side["rule"] in RULES and side["rule"] not in rules:
-                by = f"contrast {contrast['name']!r} compares by scoring rule {side['rule']!r}"
-                raise ValueError(f"{by}, which is left out; add it")
+    contrasts, claims = study["contrasts"], study.get("claims", [])
+    needed = [(f"contrast {each['name']!r} compares", each[side]["rule"]) for each in contrasts for side in ("a", "b")]
+    needed += [(f"claim {each['name']!r} is read", each["ran"]["rule"]) for each in claims if each["ran"]]
+    for what, rule in needed:
+        if rule in RULES and rule not in rules:
+            raise ValueError(f"{what} by scoring rule {rule!r}, which is left out; add it")

@@ -1,11 +1,11 @@
-"""Contrasts with both sides filled in and checked, and the claims that point at them."""
+"""Contrasts and claims of a study, checked, their sides filled in."""
 
 from collections.abc import Sequence
 from typing import get_args
 
 from harness.study.arms import Arm
 from harness.study.errors import Problem, StudyError, Where, unknown
-from harness.study.schema import Contrast, Side, Study
+from harness.study.schema import Claim, Contrast, Metric, Side, Study
 from harness.study.settings import GenerationRule, OptionRule, RuleName
 
 OPTION_RULES: tuple[OptionRule, ...] = get_args(OptionRule)
@@ -17,8 +17,7 @@ def resolve_contrasts(study: Study, arms: Sequence[Arm]) -> tuple[Contrast, ...]
 
     Raises:
         StudyError: an arm, protocol, rule or step that isn't there, a metric that a protocol can't give, equal
-            sides, a name used twice, a pairing by seed with an arm that has no seeds, or a claim about a contrast
-            that isn't there.
+            sides, a name used twice, or a pairing by seed with an arm that has no seeds.
     """
     by_name = {arm.name: arm for arm in arms}
     problems: list[Problem] = []
@@ -28,11 +27,11 @@ def resolve_contrasts(study: Study, arms: Sequence[Arm]) -> tuple[Contrast, ...]
         if contrast.name in [other.name for other in study.contrasts[:index]]:
             problems.append(Problem((*where, "name"), f"two contrasts are called {contrast.name!r}; rename one"))
         sides = (("a", contrast.a), ("b", contrast.b))
-        found = [_side_problem(study, by_name, contrast, side, (*where, key)) for key, side in sides]
+        found = [_side_problem(study, by_name, contrast.metric, side, (*where, key)) for key, side in sides]
         if any(found):
             problems += [each for each in found if each]
             continue
-        a, b = (_filled(study, by_name[side.arm], contrast, side) for _, side in sides)
+        a, b = (_filled(study, by_name[side.arm], contrast.metric, side) for _, side in sides)
         if a == b:
             scored = f", scored {a.rule!r}" if a.rule else ""
             problems.append(Problem(where, f"both sides are {a.arm!r} under {a.protocol!r}{scored}; change one"))
@@ -41,7 +40,33 @@ def resolve_contrasts(study: Study, arms: Sequence[Arm]) -> tuple[Contrast, ...]
                 text = f"{side.arm!r} has no randomness and so no seeds to pair by; use pairing: none"
                 problems.append(Problem((*where, key), text))
         resolved.append(contrast.model_copy(update={"a": a, "b": b}))
-    problems += _claim_problems(study)
+    if problems:
+        raise StudyError(problems)
+    return tuple(resolved)
+
+
+def resolve_claims(study: Study, arms: Sequence[Arm]) -> tuple[Claim, ...]:
+    """The study's claims; the arm that really ran with its protocol and scoring rule.
+
+    Raises:
+        StudyError: a contrast, arm, protocol or rule that isn't there, a step, or a name used twice.
+    """
+    by_name = {arm.name: arm for arm in arms}
+    contrasts = [contrast.name for contrast in study.contrasts]
+    problems: list[Problem] = []
+    resolved: list[Claim] = []
+    for index, claim in enumerate(study.claims):
+        where: Where = ("claims", index)
+        if claim.name in [other.name for other in study.claims[:index]]:
+            problems.append(Problem((*where, "name"), f"two claims are called {claim.name!r}; rename one"))
+        if claim.contrast is not None and claim.contrast not in contrasts:
+            problems.append(Problem((*where, "contrast"), unknown("contrast", claim.contrast, contrasts)))
+        if claim.ran is not None:
+            if problem := _ran_problem(study, by_name, claim.ran, (*where, "ran")):
+                problems.append(problem)
+                continue
+            claim = claim.model_copy(update={"ran": _filled(study, by_name[claim.ran.arm], "accuracy", claim.ran)})
+        resolved.append(claim)
     if problems:
         raise StudyError(problems)
     return tuple(resolved)
@@ -60,7 +85,13 @@ def _rules(study: Study, protocol: str) -> list[RuleName]:
     return [*completion_rules(study)]
 
 
-def _side_problem(study: Study, arms: dict[str, Arm], contrast: Contrast, side: Side, where: Where) -> Problem | None:
+def _ran_problem(study: Study, arms: dict[str, Arm], ran: Side, where: Where) -> Problem | None:
+    if ran.step is not None:
+        return Problem((*where, "step"), f"{ran.step}: a printed score is of a run's last checkpoint; leave step out")
+    return _side_problem(study, arms, "accuracy", ran, where)
+
+
+def _side_problem(study: Study, arms: dict[str, Arm], metric: Metric, side: Side, where: Where) -> Problem | None:
     arm = arms.get(side.arm)
     if arm is None:
         return Problem((*where, "arm"), unknown("arm", side.arm, arms))
@@ -68,19 +99,19 @@ def _side_problem(study: Study, arms: dict[str, Arm], contrast: Contrast, side: 
         text = unknown(f"protocol of arm {arm.name!r}", side.protocol, arm.settings.protocols)
         return Problem((*where, "protocol"), text)
     protocol = side.protocol or arm.protocol
-    if problem := _reading_problem(study, contrast, side, protocol, where):
+    if problem := _reading_problem(study, metric, side, protocol, where):
         return problem
     return None if side.step is None else _step_problem(arm, side.step, protocol, (*where, "step"))
 
 
-def _reading_problem(study: Study, contrast: Contrast, side: Side, protocol: str, where: Where) -> Problem | None:
+def _reading_problem(study: Study, metric: Metric, side: Side, protocol: str, where: Where) -> Problem | None:
     """Whether the protocol gives what the metric is of, and the rule reads it."""
-    if contrast.metric != "accuracy":
+    if metric != "accuracy":
         if study.protocols[protocol].method == "options":
-            text = f"metric {contrast.metric!r} is of completions, and {protocol!r} (method: options) writes none"
+            text = f"metric {metric!r} is of completions, and {protocol!r} (method: options) writes none"
             return Problem(where, f"{text}; name a protocol that generates, or use metric: accuracy")
         if side.rule is not None:
-            text = f"{side.rule!r} has no effect, as metric {contrast.metric!r} needs no scoring rule; leave it out"
+            text = f"{side.rule!r} has no effect, as metric {metric!r} needs no scoring rule; leave it out"
             return Problem((*where, "rule"), text)
         return None
     rules = _rules(study, protocol)
@@ -114,19 +145,7 @@ def _step_problem(arm: Arm, step: int, protocol: str, where: Where) -> Problem |
     return Problem(where, f"{text}; the nearest are {', '.join(map(str, near))}")
 
 
-def _filled(study: Study, arm: Arm, contrast: Contrast, side: Side) -> Side:
+def _filled(study: Study, arm: Arm, metric: Metric, side: Side) -> Side:
     protocol = side.protocol or arm.protocol
-    rule = (side.rule or _rules(study, protocol)[0]) if contrast.metric == "accuracy" else None
+    rule = (side.rule or _rules(study, protocol)[0]) if metric == "accuracy" else None
     return Side(arm=arm.name, protocol=protocol, rule=rule, step=side.step)
-
-
-def _claim_problems(study: Study) -> list[Problem]:
-    names = [contrast.name for contrast in study.contrasts]
-    problems = []
-    for index, claim in enumerate(study.claims):
-        where: Where = ("claims", index)
-        if claim.name in [other.name for other in study.claims[:index]]:
-            problems.append(Problem((*where, "name"), f"two claims are called {claim.name!r}; rename one"))
-        if claim.contrast is not None and claim.contrast not in names:
-            problems.append(Problem((*where, "contrast"), unknown("contrast", claim.contrast, names)))
-    return problems

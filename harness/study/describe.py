@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from harness.study.disk import disk_use, format_bytes
 from harness.study.estimate import Estimate, Measured, estimate, known_shape, wall_seconds
 from harness.study.expand import Plan
+from harness.study.schema import Claim
 from harness.study.stage import REVISIONS
 
 
@@ -51,7 +52,7 @@ class ClaimRow:
     figure: float | None
     source: str
     decided_by: str
-    """Name of its contrast; empty when it is untestable."""
+    """Name of its contrast, or the arm that really ran; empty when it is untestable."""
     untestable: str
 
 
@@ -160,8 +161,8 @@ def describe(
         arms=tuple(arms),
         kinds=tuple(kinds),
         claims=tuple(
-            ClaimRow(each.name, each.statement, each.figure, each.source, each.contrast or "", each.untestable or "")
-            for each in plan.study.claims
+            ClaimRow(each.name, each.statement, each.figure, each.source, _decided_by(each), each.untestable or "")
+            for each in plan.claims
         ),
         runs=len(plan.runs),
         runs_done=len(finished),
@@ -192,6 +193,12 @@ def format_hours(low: float, high: float) -> str:
     """``12 to 40``, or one number where both are the same to two digits."""
     first, last = (f"{each:.2g}" if each < 10 else f"{each:,.0f}" for each in (low, high))
     return first if first == last else f"{first} to {last}"
+
+
+def _decided_by(claim: Claim) -> str:
+    if claim.ran is None:
+        return claim.contrast or ""
+    return f"a run of {claim.ran.arm} ({claim.ran.protocol}, {claim.ran.rule})"
 
 
 def format_seconds(seconds: float) -> str:

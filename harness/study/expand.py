@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.study.arms import Arm, describe_levels, resolve_arms
-from harness.study.contrasts import resolve_contrasts
+from harness.study.contrasts import resolve_claims, resolve_contrasts
 from harness.study.errors import Problem, StudyError
 from harness.study.leaves import FULL, add, add_start, add_test_data, add_training_data, check_models
-from harness.study.schema import ArmSettings, Contrast, Study
+from harness.study.schema import ArmSettings, Claim, Contrast, Study
 from harness.study.stage import Stage
 
 
@@ -55,6 +55,8 @@ class Plan:
     arms: tuple[Arm, ...]
     contrasts: tuple[Contrast, ...]
     """The declared contrasts, protocols and scoring rules filled in."""
+    claims: tuple[Claim, ...]
+    """The published claims, protocols and scoring rules of the arms that really ran filled in."""
     runs: tuple[Run, ...]
     stages: dict[str, Stage]
     """By id, inputs before what reads them."""
@@ -72,14 +74,14 @@ def plan_study(study: Study) -> Plan:
     """
     check_models(study)
     arms = resolve_arms(study)
-    contrasts = resolve_contrasts(study, arms)
+    contrasts, claims = resolve_contrasts(study, arms), resolve_claims(study, arms)
     stages: dict[str, Stage] = {}
     runs = []
     for arm in arms:
         seeds = study.seeds if arm.has_seeds else [None]
         runs += [_run(study, arm, seed, stages) for seed in seeds]
     _refuse_equal_arms(arms, runs)
-    return Plan(study, arms, contrasts, tuple(runs), stages)
+    return Plan(study, arms, contrasts, claims, tuple(runs), stages)
 
 
 def _tuning(settings: ArmSettings) -> dict[str, Any]:

@@ -110,16 +110,20 @@ class Contrast(Settings):
 
 
 class Claim(Settings):
-    """A published statement, tied to a contrast of the study or marked untestable in it."""
+    """A published statement, tied to a contrast of the study or to the arm that really ran, or marked untestable."""
 
     name: Name
     statement: str
     source: str
     """Where it was published."""
     figure: float | None = None
-    """The printed difference a minus b, in the contrast's unit; left out where none was printed."""
+    """The printed difference a minus b, in the contrast's unit; left out where none was printed. With ``ran``, a
+    score."""
     contrast: str | None = None
     """Name of the contrast that decides it."""
+    ran: Side | None = None
+    """The arm that really ran where the published one was never applied; ``figure`` is then the printed score of one
+    run of it, in percent."""
     direction: Literal["higher", "lower", "equal"] = "higher"
     """What the claim says of side a against side b."""
     untestable: str | None = None
@@ -128,8 +132,17 @@ class Claim(Settings):
 
     @model_validator(mode="after")
     def _one_way(self) -> "Claim":
-        if (self.contrast is None) == (self.untestable is None):
-            raise ValueError("a claim has exactly one of contrast, untestable")
+        ways = ("contrast", "ran", "untestable")
+        given = [name for name in ways if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"a claim has exactly one of {', '.join(ways)}; here is {' and '.join(given) or 'nothing'}"
+            )
+        if self.ran is not None:
+            if self.figure is None:
+                raise ValueError("ran without figure; give the printed score that a run of that arm is held against")
+            if not 0 <= self.figure <= 100:
+                raise ValueError(f"figure {self.figure:g} is no score in percent; with ran it is from 0 to 100")
         return self
 
 

@@ -83,6 +83,21 @@ def test_an_arm_that_the_study_does_not_declare_is_refused(fabricate: Callable[.
         load(folder)
 
 
+def test_a_study_without_a_title_is_called_by_its_name(fabricate: Callable[..., Path]) -> None:
+    folder = fabricate()
+    study = json.loads((folder / "study.json").read_text())
+    assert load(folder).study["title"] == "A fabricated study"
+    (folder / "study.json").write_text(json.dumps(study | {"title": ""}))
+    assert load(folder).study["title"] == "fake"
+
+
+def test_a_claim_about_an_unknown_arm_is_refused(fabricate: Callable[..., Path]) -> None:
+    ran = {"arm": "bas", "protocol": "base-think", "rule": "lenient", "step": None}
+    folder = fabricate(claims=[fabricated_study.claim("H9", figure=68.34, ran=ran)])
+    with pytest.raises(CollectedError, match=r"claim 'H9': no arm 'bas'; there are base, "):
+        load(folder)
+
+
 def test_a_contrast_of_an_unknown_arm_is_refused(fabricate: Callable[..., Path]) -> None:
     side = {"arm": "bas", "protocol": "base-think", "rule": "lenient"}
     folder = fabricate(contrasts=[{"name": "typo", "question": "", "a": side, "b": "base"}])

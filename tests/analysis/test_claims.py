@@ -10,7 +10,8 @@ from fabricated_study import CONTRASTS, claim
 from fabricated_study import fabricate as fabricate_study
 
 from analysis import Comparison, compare, contrasts, load
-from analysis.contrast_tables import claim_table
+from analysis.claims import claim_table, ran_results
+from analysis.statistics import prediction_interval
 
 TOKENS = {"name": "length", "question": "Longer?", "a": "base+grpo", "b": "base+sft", "metric": "tokens"}
 MARKS = TOKENS | {"name": "marks", "metric": "reflection"}
@@ -20,6 +21,7 @@ CLAIMS = [
     claim("H4", figure=26.5, untestable="there is no loader"),
     claim("H5", contrast="length", direction="lower"),
 ]
+RAN = {"arm": "instruct+grpo", "protocol": "instruct-think", "rule": "strict", "step": None}
 
 
 @pytest.fixture(scope="module")
@@ -63,14 +65,72 @@ def test_every_claim_stands_beside_what_was_measured(compared: Comparison) -> No
 
 def test_a_claim_without_a_measurement_says_why(fabricate: Callable[..., Path]) -> None:
     tables = load(fabricate(lost={f"base+grpo/seed={seed}": "killed" for seed in range(3)}, claims=CLAIMS[:2]))
-    table = claim_table(tables, contrasts(tables))
+    table = claim_table(tables, contrasts(tables), [])
     assert table is not None
     assert "none: base+grpo has no finished run under base-think/lenient" in table.markdown()
 
 
 def test_a_study_without_claims_has_no_such_table(collected: Path) -> None:
     tables = load(collected)
-    assert claim_table(tables, contrasts(tables)) is None
+    assert claim_table(tables, contrasts(tables), ran_results(tables)) is None
+
+
+def test_a_printed_score_stands_beside_single_runs_of_what_really_ran(fabricate: Callable[..., Path]) -> None:
+    far, near = claim("H9-far", figure=3.5, ran=RAN), claim("H9-near", figure=84.0, ran=RAN, note="Never applied.")
+    compared = compare(fabricate(claims=[far, near], lost={"instruct+grpo/seed=4": "killed"}, seeds=(0, 1, 2, 3, 4)))
+    answers = compared.tables.answers
+    ours = answers[(answers["arm"] == RAN["arm"]) & (answers["phase"] == "final") & (answers["rule"] == "strict")]
+    interval = prediction_interval(100.0 * ours.groupby("run")["correct"].mean())
+    assert interval.n == 4
+    text = (compared.page.parent / "tables" / "claims.md").read_text()
+    lines = {line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[4:-1]] for line in text.splitlines()
+             if line.startswith("| H9")}  # fmt: skip
+    against, bounds = "a run of instruct+grpo (instruct-think/strict)", f"{interval.low:.1f} to {interval.high:.1f}"
+    mean = f"{interval.mean:.1f}, mean of 4 of 5 runs"
+    assert lines["H9-far"] == ["3.50", against, f"{mean}; 3.50 lies outside what one run scores", bounds]
+    assert lines["H9-near"] == ["84.00", against, f"{mean}; 84.00 lies within what one run scores", bounds]
+    assert "a − b" not in text
+    assert "where one more run of it falls" in text
+    assert "- H9-near: Never applied." in text
+
+    sheet = pd.read_csv(compared.page.parent / "tables" / "claims.csv").set_index("claim")
+    assert sheet["within"].to_dict() == {"H9-far": False, "H9-near": True}
+    assert sheet.loc["H9-near", ["figure", "arm", "protocol", "rule", "n", "unit"]].tolist() == [
+        *(84.0, "instruct+grpo", "instruct-think", "strict", 4, "percent")
+    ]
+    assert sheet.loc["H9-near", "low"] == pytest.approx(interval.low)
+    estimates = pq.read_table(compared.estimates).to_pandas()
+    rows = estimates[(estimates["table"] == "claims") & (estimates["row"] == "H9-far")].set_index("column")
+    assert rows.loc["printed", "estimate"] == 3.5
+    single = rows.loc["a run of instruct+grpo"]
+    assert (single["n"], single["unit"]) == (4, "percent")
+    numbers = single[["estimate", "low", "high"]].astype(float).tolist()
+    assert numbers == [pytest.approx(each, abs=1e-6) for each in (interval.mean, interval.low, interval.high)]
+
+
+@pytest.mark.parametrize(
+    ("lost", "says"),
+    [
+        ((1, 2), ", mean of 1 of 3 runs; no interval, as one run shows no spread"),
+        ((0, 1, 2), "none: instruct+grpo has no finished run under instruct-think/strict"),
+    ],
+)
+def test_a_printed_score_without_an_interval_says_why(
+    fabricate: Callable[..., Path], lost: tuple[int, ...], says: str
+) -> None:
+    folder = fabricate(
+        lost={f"instruct+grpo/seed={seed}": "killed" for seed in lost}, claims=[claim("H9", figure=68.34, ran=RAN)]
+    )
+    compared = compare(folder)
+    (line,) = [line for line in compared.page.read_text().splitlines() if line.startswith("| H9")]
+    cells = [cell.strip() for cell in line.split("|")[1:-1]]
+    assert cells[3] == "68.34"
+    assert cells[5].endswith(says)
+    assert cells[6] == "–"
+    estimates = pq.read_table(compared.estimates).to_pandas().set_index(["table", "row", "column"])
+    single = estimates.loc[("claims", "H9", "a run of instruct+grpo")]
+    assert single["n"] == 3 - len(lost)
+    assert pd.isna(single["low"])
 
 
 def test_other_metrics_are_named_beside_their_numbers(compared: Comparison) -> None:

@@ -7,7 +7,13 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from analysis.statistics import clustered_interval, mean_interval, paired_interval, welch_interval
+from analysis.statistics import (
+    clustered_interval,
+    mean_interval,
+    paired_interval,
+    prediction_interval,
+    welch_interval,
+)
 
 LOPSIDED = [80.0, 93.0, 95.0, 92.5, 61.0]
 OTHER = [91.0, 92.0, 93.5]
@@ -56,6 +62,47 @@ def test_no_spread_has_no_p_value() -> None:
 def test_what_is_no_sample_is_refused(values: list) -> None:
     with pytest.raises(ValueError, match="finite number"):
         mean_interval(values)
+
+
+def test_prediction_interval_is_its_definition() -> None:
+    found = prediction_interval([60.0, 61.0, 60.5, 75.0])
+    mean = (60.0 + 61.0 + 60.5 + 75.0) / 4
+    sd = math.sqrt(sum((value - mean) ** 2 for value in (60.0, 61.0, 60.5, 75.0)) / 3)
+    # 3.1824463052842638 is the 97.5 % quantile of Student's t with 3 degrees of freedom.
+    half_width = 3.1824463052842638 * sd * math.sqrt(1 + 1 / 4)
+    assert (found.n, found.df, found.p) == (4, 3, None)
+    assert found.mean == pytest.approx(mean)
+    assert found.sd == pytest.approx(sd)
+    assert found.half_width == pytest.approx(half_width)
+    assert (found.low, found.high) == (pytest.approx(mean - half_width), pytest.approx(mean + half_width))
+    inside, outside = mean + half_width - 1e-9, mean - half_width - 1e-9
+    assert (found.contains(mean), found.contains(inside), found.contains(outside)) == (True, True, False)
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_prediction_interval_agrees_with_statsmodels(level: float) -> None:
+    found = prediction_interval(LOPSIDED, level)
+    fit = sm.OLS(LOPSIDED, np.ones(len(LOPSIDED))).fit()
+    predicted = fit.get_prediction(np.ones((1, 1))).summary_frame(alpha=1 - level)
+    assert (found.low, found.high) == (
+        pytest.approx(predicted["obs_ci_lower"].iloc[0]),
+        pytest.approx(predicted["obs_ci_upper"].iloc[0]),
+    )
+    assert found.mean == pytest.approx(predicted["mean"].iloc[0])
+
+
+@pytest.mark.parametrize("n", [2, 5])
+def test_prediction_interval_covers_the_next_observation(n: int) -> None:
+    rng = np.random.default_rng(6)
+    found = map(prediction_interval, rng.normal(64.0, 3.0, (3000, n)))
+    hits = [interval.contains(further) for interval, further in zip(found, rng.normal(64.0, 3.0, 3000), strict=True)]
+    assert np.mean(hits) == pytest.approx(0.95, abs=0.015)
+
+
+def test_one_observation_predicts_nothing() -> None:
+    found = prediction_interval([64.0])
+    assert (found.mean, found.n) == (64.0, 1)
+    assert [found.sd, found.half_width, found.low, found.high, found.contains(64.0)] == [None] * 5
 
 
 def test_paired_interval_pairs_by_key_and_agrees_with_scipy() -> None:

@@ -30,6 +30,7 @@ SMALL = [
     "protocols.options={prompt: micro-instruct-direct, method: options}",
     "arms.1.set.protocols=[options, instruct-direct]",
     "arms.3.set.protocols=[options, instruct-think]",
+    "claims=[{name: c, statement: It is so., source: a paper, figure: 3.25, ran: base}]",
 ]
 OPTIONS_RULES = ("likelihood", "likelihood_per_token")
 
@@ -213,7 +214,8 @@ def test_a_finished_study_says_so(plan: Plan, whole: Path) -> None:
         assert (row["checks"] is None) == (row["train_stage"] is None)
     study = json.loads((whole / "study.json").read_text())
     assert study["suite"] == "micro-cvbench"
-    assert study["claims"] == []
+    ran = {"arm": "base", "protocol": "base-think", "rule": "lenient", "step": None}
+    assert [(claim["figure"], claim["contrast"], claim["ran"]) for claim in study["claims"]] == [(3.25, None, ran)]
     assert {arm["name"]: arm["curve_questions"] for arm in study["arms"]} == {
         **{"base": 0, "base+sft": CURVE, "base+grpo": CURVE},
         **{"instruct": 0, "instruct+grpo": CURVE},

@@ -128,6 +128,14 @@ def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
         rescore(tmp_path)
 
 
+def test_the_rule_of_a_claim_may_not_be_left_out(folder: Path) -> None:
+    study = json.loads((folder / "study.json").read_text())
+    claims = [{"name": name, "ran": ran} for name, ran in (("A", None), ("B", {"arm": "base", "rule": "lenient"}))]
+    write_json(folder / "study.json", study | {"contrasts": [], "claims": claims})
+    with pytest.raises(ValueError, match="claim 'B' is read by scoring rule 'lenient', which is left out; add it"):
+        rescore(folder, ["strict"])
+
+
 def test_a_study_without_contrasts_may_be_read_by_any_rule(folder: Path) -> None:
     study = json.loads((folder / "study.json").read_text())
     write_json(folder / "study.json", study | {"contrasts": []})

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def micro_plan(processes: int) -> Plan:
     plan = plan_study(study)
     run = next(run for run in plan.runs if run.arm == "base+grpo")
     wanted = [stage for stage in run.stages if plan.stages[stage].kind != "evaluate"]
-    return Plan(study, plan.arms, plan.contrasts, (run,), {stage: plan.stages[stage] for stage in wanted})
+    return replace(plan, runs=(run,), stages={stage: plan.stages[stage] for stage in wanted})
 
 
 def grpo_stage(plan: Plan) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from harness.study import Plan, Side, StudyError, load_study, plan_study
+from harness.study import Plan, Side, StudyError, describe, load_study, plan_study
 
 OPTIONS = ("  direct: {prompt: micro-instruct-direct}", "  direct: {prompt: micro-instruct-direct, method: options}")
 BOTH = ("instruct: {protocols: [direct]}", "instruct: {protocols: [think, direct]}")
@@ -44,6 +44,12 @@ def test_a_checkpoint_may_stand_against_the_last(write: Callable) -> None:
 
 
 CLAIM = "\nclaims:\n  - {name: c, statement: It is so., source: a paper, contrast: %s}\n"
+RAN = CLAIM.replace("contrast: %s", "%s")
+
+
+def with_claim(text: str, given: str) -> tuple[str, str]:
+    return "b: instruct+grpo\n", "b: instruct+grpo\n" + text % given
+
 
 MISTAKES: list[tuple[tuple[tuple[str, str], ...], int, str, str]] = [
     (
@@ -112,6 +118,54 @@ MISTAKES: list[tuple[tuple[tuple[str, str], ...], int, str, str]] = [
         "claims.1.name",
         "two claims are called 'c'; rename one",
     ),
+    (
+        (with_claim(RAN, "figure: 68.3, ran: {arm: instruct+gpro}"),),
+        33,
+        "claims.0.ran.arm",
+        "unknown arm 'instruct+gpro'; did you mean 'instruct+grpo'?",
+    ),
+    (
+        (with_claim(RAN, "figure: 68.3, ran: {arm: instruct+grpo, protocol: think}"),),
+        33,
+        "claims.0.ran.protocol",
+        "unknown protocol of arm 'instruct+grpo' 'think'; Allowed: direct",
+    ),
+    (
+        (with_claim(RAN, "figure: 68.3, ran: {arm: instruct+grpo, rule: authors}"),),
+        33,
+        "claims.0.ran.rule",
+        "unknown scoring rule of this study 'authors'; Allowed: lenient, strict",
+    ),
+    (
+        (with_claim(RAN, "figure: 68.3, ran: {arm: instruct+grpo, step: 50}"),),
+        33,
+        "claims.0.ran.step",
+        "50: a printed score is of a run's last checkpoint; leave step out",
+    ),
+    (
+        (with_claim(RAN, "ran: instruct+grpo"),),
+        33,
+        "claims.0",
+        "ran without figure; give the printed score that a run of that arm is held against",
+    ),
+    (
+        (with_claim(RAN, "figure: 683.4, ran: instruct+grpo"),),
+        33,
+        "claims.0",
+        "figure 683.4 is no score in percent; with ran it is from 0 to 100",
+    ),
+    (
+        (with_claim(RAN, "figure: 68.3, ran: instruct+grpo, contrast: first"),),
+        33,
+        "claims.0",
+        "a claim has exactly one of contrast, ran, untestable; here is contrast and ran",
+    ),
+    (
+        (with_claim(RAN, "figure: 68.3"),),
+        33,
+        "claims.0",
+        "a claim has exactly one of contrast, ran, untestable; here is nothing",
+    ),
 ]
 
 
@@ -141,3 +195,21 @@ def test_claims_may_be_untestable(write: Callable) -> None:
     claim = "\nclaims:\n  - {name: c, statement: It is so., source: a paper, untestable: no loader}\n"
     study = load_study(write(("b: instruct+grpo\n", "b: instruct+grpo\n" + claim)))
     assert [each.untestable for each in study.claims] == ["no loader"]
+
+
+def test_the_arm_that_really_ran_gets_protocol_and_rule(write: Callable) -> None:
+    study = load_study(write(with_claim(RAN, "figure: 68.34, ran: instruct+grpo")))
+    (claim,) = plan_study(study).claims
+    assert claim.ran == Side(arm="instruct+grpo", protocol="direct", rule="lenient")
+    assert claim.figure == 68.34
+    (claim,) = plan_study(load_study(write(OPTIONS, with_claim(RAN, "figure: 0, ran: instruct+grpo")))).claims
+    assert claim.ran == Side(arm="instruct+grpo", protocol="direct", rule="likelihood_per_token")
+
+
+def test_a_plan_says_what_decides_a_claim(write: Callable) -> None:
+    claims = (RAN % "figure: 68.34, ran: instruct+grpo") + CLAIM[9:].replace("name: c", "name: d") % "first"
+    claims += RAN[9:].replace("name: c", "name: e") % "untestable: no loader"
+    told = describe(plan_study(load_study(write(("b: instruct+grpo\n", "b: instruct+grpo\n" + claims)))))
+    assert [row.decided_by for row in told.claims] == ["a run of instruct+grpo (direct, lenient)", "first", ""]
+    assert [row.figure for row in told.claims] == [68.34, None, None]
+    assert told.claims[2].untestable == "no loader"
