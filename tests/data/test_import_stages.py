@@ -242,8 +242,15 @@ def test_columns_are_checked_before_anything_is_read(sat: Path, tmp_path: Path) 
 def test_each_kind_is_checked_against_its_own_columns(sat: Path, cvbench: Path) -> None:
     assert check_files(SatSettings(files=[str(sat)])) == check_files(CVBenchSettings(files=[str(cvbench)])) == []
     assert "'idx'" in check_files(CVBenchSettings(files=[str(sat)]))[0]
+
+
+def test_files_of_a_hub_that_are_not_at_hand_are_known_before_anything_is_launched() -> None:
     hub: Any = {"id": "array/SAT", "revision": "a" * 40, "files": ["x.parquet"]}
-    assert check_files(SatSettings(hub=hub)) == []
+    (problem,) = check_files(SatSettings(hub=hub))
+    assert "x.parquet of array/SAT" in problem
+    assert "ablate fetch" in problem
+    (problem,) = check_files(SatSettings(hub=hub | {"revision": "main"}))
+    assert "no commit" in problem
 
 
 def test_a_file_that_changed_since_planning_is_refused(sat: Path, tmp_path: Path) -> None:
