@@ -24,6 +24,8 @@ class Metric:
     """Sentence for a difference that is rounded to zero."""
     ahead: str
     """What the side with more is."""
+    empty: float | None = None
+    """Value where the column has none."""
 
 
 METRICS: dict[str, Metric] = {
@@ -74,5 +76,18 @@ METRICS: dict[str, Metric] = {
         lower="{a} writes {size} reflection markers fewer per completion than {b}",
         same="{a} and {b} write equally many reflection markers per completion to a hundredth",
         ahead="above",
+    ),
+    "distinct_words": Metric(
+        "traces",
+        "distinct_words_share",
+        factor=100.0,
+        unit="percentage point",
+        short="points",
+        decimals=1,
+        higher="{a} repeats itself less than {b}: the share of distinct words in the reasoning is {size} points higher",
+        lower="{a} repeats itself more than {b}: the share of distinct words in the reasoning is {size} points lower",
+        same="{a} and {b} have the same share of distinct words to a tenth of a point",
+        ahead="above",
+        empty=1.0,  # no reasoning repeats nothing
     ),
 }

@@ -79,7 +79,10 @@ def side_values(tables: Tables, side: Side, metric: str) -> SideValues:
     if side.rule is not None:
         chosen = chosen[chosen["rule"] == side.rule]
     images = tables.questions.set_index("question")["image"]
-    frame = chosen.assign(value=chosen[measured.column].astype(float), image=chosen["question"].map(images))
+    values = chosen[measured.column].astype(float)
+    if measured.empty is not None:
+        values = values.fillna(measured.empty)
+    frame = chosen.assign(value=values, image=chosen["question"].map(images))
     whole = whole_runs(tables, side.arm, frame, expected, side.place)
     columns = ["question", "image", "value"]
     found = tuple(RunValues(run, seed, rows[columns]) for run, seed, rows in whole.found)

@@ -52,7 +52,7 @@ def _levels(value: Any) -> Any:
 Levels = Annotated[dict[Name, dict[str, Any]], BeforeValidator(_levels)]
 
 
-Metric = Literal["accuracy", "well_formed", "tokens", "reflection"]
+Metric = Literal["accuracy", "well_formed", "tokens", "reflection", "distinct_words"]
 
 
 class StartModel(Settings):
@@ -102,7 +102,8 @@ class Contrast(Settings):
     b: Side
     metric: Metric = "accuracy"
     """accuracy, well_formed: percent of the questions; tokens: mean length of the completions; reflection: mean number
-    of reflection markers in them."""
+    of reflection markers in them; distinct_words: percent of the reasoning's words that are distinct, 100 without any
+    (little of it is repetition)."""
     pairing: Literal["seed", "none"] = "none"
     """``seed``: runs of equal seeds are compared with each other; both arms must have seeds."""
     margin: PositiveFloat | None = None

@@ -241,5 +241,7 @@ def _evaluation(
         counted = {
             "well_formed": bool(traces.random() * 100 < accuracy),
             "reflection_markers": int(traces.poisson(0.3)),
+            # none where nothing was thought; else by the length, which differs from seed to seed
+            "distinct_words_share": None if question["question"] % 7 == 0 else 1.0 / (1.0 + 0.01 * tokens),
         }
         rows["traces"].append(head | place | counted | {"thinking_words": 3})

@@ -128,6 +128,7 @@ def values(folder: Path, table: str, column: str, step: int | None, first: int =
     frame = frame[(frame["arm"] == "base+grpo") & (frame["protocol"] == "base-think") & (frame["question"] < first)]
     frame = frame[frame["phase"] == "final"] if step is None else frame[(frame["phase"] == "curve")]
     frame = frame if step is None else frame[frame["step"] == step]
+    frame = frame.assign(**{column: frame[column].astype(float).fillna(1.0)})  # no reasoning repeats nothing
     return {int(seed): float(mean) for seed, mean in frame.groupby("seed")[column].mean().items()}
 
 
@@ -137,6 +138,7 @@ def values(folder: Path, table: str, column: str, step: int | None, first: int =
         ("well_formed", "traces", "well_formed", 100, "percentage point", "well-formed replies"),
         ("tokens", "completions", "tokens", 1, "token", "tokens fewer per completion than base+grpo (step 50)"),
         ("reflection", "traces", "reflection_markers", 1, "marker", "reflection markers "),
+        ("distinct_words", "traces", "distinct_words_share", 100, "percentage point", "the share of distinct words"),
     ],
 )
 def test_a_metric_of_the_completions_is_compared_like_accuracy(
