@@ -16,13 +16,14 @@ from typing import Any
 
 from harness.record.atomic import TEMPORARY_SUFFIX, read_json, sync_path, write_json
 from harness.record.lock import is_locked
+from harness.record.outputs import PARTIAL, RESUME, RESUME_POINTER
 from harness.record.status import Status, read_status
 from harness.study.stage import HASH_VERSION, REVISIONS, Stage
 
 RECORD_FILES = ("stage.json", "status.json", "done.json", "attempts", "lock")
 """Names in a stage's folder that are no outputs."""
 
-UNFINISHED = ("resume", "partial")
+UNFINISHED = (RESUME, PARTIAL)
 """Folders with what an attempt that was cut off left for the next one to go on from; no outputs."""
 
 NEEDED = "needed"
@@ -108,10 +109,10 @@ class StageFolder:
     def clear_outputs(self) -> None:
         """Delete the manifest, then all that earlier attempts left of outputs, unless it can be gone on from."""
         (self.path / "done.json").unlink(missing_ok=True)
-        if (self.path / "resume" / "resume.json").exists():
+        if (self.path / RESUME / RESUME_POINTER).exists():
             return
         for top in self.path.iterdir():
-            if top.name not in (*RECORD_FILES, "partial"):
+            if top.name not in (*RECORD_FILES, PARTIAL):
                 shutil.rmtree(top) if top.is_dir() and not top.is_symlink() else top.unlink()
 
     def drop_unfinished(self) -> None:

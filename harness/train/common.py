@@ -21,7 +21,7 @@ from harness.models.checkpoint import checkpoint_path, load_model
 from harness.models.processor import ImageTextProcessor, load_processor, save_processor
 from harness.record.atomic import write_json
 from harness.record.context import StageContext, StopRequested
-from harness.record.outputs import FACTS_FILE, METRICS, StepLog, checkpoint_folder
+from harness.record.outputs import FACTS_FILE, METRICS, RESUME, StepLog, checkpoint_folder
 from harness.study.training import ComputeSettings, OptimizerSettings
 from harness.train.checks import (
     Check,
@@ -33,7 +33,7 @@ from harness.train.checks import (
     snapshot,
     trainable_counts,
 )
-from harness.train.resume import RESUME, ResumableTrainer, resume_point
+from harness.train.resume import ResumableTrainer, resume_point
 from harness.train.tuning import freeze
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "bfloat16-mixed": torch.float32}

@@ -16,17 +16,13 @@ import torch
 from transformers import Trainer
 
 from harness.record.atomic import read_json, sync_path, write_json
-from harness.record.outputs import StepLog
+from harness.record.outputs import RESUME, RESUME_POINTER, StepLog
 from harness.train.checks import PixelRange
-
-RESUME = "resume"
-"""Folder in a stage's folder with the newest state to go on from."""
-_POINTER = "resume.json"
 
 
 def resume_point(stage_folder: Path) -> tuple[int, Path] | None:
     """Step and folder of the state that an earlier attempt left behind; None when there is none that is whole."""
-    pointer = read_json(stage_folder / RESUME / _POINTER)
+    pointer = read_json(stage_folder / RESUME / RESUME_POINTER)
     if not isinstance(pointer, dict):
         return None
     state = stage_folder / RESUME / pointer["state"]
@@ -72,7 +68,7 @@ class ResumableTrainer(Trainer):
         for file in state.rglob("*"):
             sync_path(file)
         sync_path(state)
-        write_json(root / _POINTER, {"step": self.state.global_step, "state": state.name})
+        write_json(root / RESUME_POINTER, {"step": self.state.global_step, "state": state.name})
         for older in root.glob("checkpoint-*"):
             if older != state:
                 shutil.rmtree(older)
