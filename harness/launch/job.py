@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 import traceback
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -67,7 +68,9 @@ class StageJob:
         if place.rank > 0:
             return self._compute_along(store, folder, place)
         lock = FileLock(folder.lock_file)
+        token = uuid.uuid4().hex
         holder = {
+            "token": token,
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "session": _own_session(),
@@ -76,12 +79,12 @@ class StageJob:
         }
         with _Signals() as signals, lock:
             if not lock.acquire(**holder):
-                call_meeting(self.root, self.submission, place, wanted=False)
+                call_meeting(self.root, self.submission, place, None)
                 return "another job has this stage"
             if store.is_done(self.stage):
-                call_meeting(self.root, self.submission, place, wanted=False)
+                call_meeting(self.root, self.submission, place, None)
                 return "done already"
-            call_meeting(self.root, self.submission, place, wanted=True)
+            call_meeting(self.root, self.submission, place, token)
             attempt = open_attempt(folder, *_scheduler(), self.submission)
             with _output_to(attempt.log):
                 outcome = _Attempt(self, store, folder, attempt, signals).run()
@@ -97,7 +100,8 @@ class StageJob:
         with _Signals() as signals:
             if not join_meeting(self.root, self.submission, place, folder):
                 return "nothing to do"
-            context = stage_context(self.stage, store, folder, {}, rank=place.rank)
+            checkpoints = {"checkpoints": folder.wanted_checkpoints(self.stage)}
+            context = stage_context(self.stage, store, folder, checkpoints, rank=place.rank)
             signals.context = context
             try:
                 stage_function(self.stage.kind, self.kinds)(context)

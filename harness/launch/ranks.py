@@ -10,9 +10,11 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.record.atomic import read_json, write_json
 from harness.record.folders import StageFolder
+from harness.record.lock import lock_holder
 
 MEETING_PATIENCE_S = 900.0
 """How long the others wait for the first process to say where to meet."""
@@ -42,17 +44,21 @@ def _meeting_file(root: Path, submission: str) -> Path:
     return root / ".submitit" / f"{submission}.meeting.json"
 
 
-def call_meeting(root: Path, submission: str, place: Place, wanted: bool) -> None:
-    """The first process tells the others where to meet, or that there is nothing to do."""
+def call_meeting(root: Path, submission: str, place: Place, token: str | None) -> None:
+    """The first process tells the others where to meet, or that there is nothing to do.
+
+    Args:
+        token: what it noted in the stage's lock, new for every start; None when there is nothing to do.
+    """
     if place.size == 1:
         return
     local = os.environ.get("SUBMITIT_EXECUTOR") == "local"
     with socket.socket() as free:
         free.bind(("", 0))
         port = free.getsockname()[1]
-    meeting = {"wanted": wanted, "address": "127.0.0.1" if local else socket.getfqdn(), "port": port}
+    meeting = {"token": token, "address": "127.0.0.1" if local else socket.getfqdn(), "port": port}
     write_json(_meeting_file(root, submission), meeting)
-    if wanted:
+    if token is not None:
         _set_environment(place, meeting["address"], port)
 
 
@@ -63,14 +69,27 @@ def join_meeting(root: Path, submission: str, place: Place, folder: StageFolder)
         TimeoutError: no word came.
     """
     deadline = time.monotonic() + MEETING_PATIENCE_S
-    while (meeting := read_json(_meeting_file(root, submission))) is None:
+    while (meeting := _present_meeting(root, submission, folder)) is None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"the job's first process gave no sign in {MEETING_PATIENCE_S:.0f} s")
         time.sleep(0.1)
-    if meeting["wanted"]:
-        _set_environment(place, meeting["address"], meeting["port"])
-        threading.Thread(target=_leave_with, args=(folder,), daemon=True).start()
-    return meeting["wanted"]
+    if meeting["token"] is None:
+        return False
+    _set_environment(place, meeting["address"], meeting["port"])
+    threading.Thread(target=_leave_with, args=(folder,), daemon=True).start()
+    return True
+
+
+def _present_meeting(root: Path, submission: str, folder: StageFolder) -> dict[str, Any] | None:
+    """The meeting that was called by whoever holds the stage's lock now; None before it is.
+
+    A job that the scheduler starts again has its old submission, and finds the meeting of its earlier start.
+    """
+    meeting = read_json(_meeting_file(root, submission))
+    if meeting is None or meeting["token"] is None:
+        return meeting
+    held = folder.is_locked() and lock_holder(folder.lock_file).get("token") == meeting["token"]
+    return meeting if held else None
 
 
 def _leave_with(folder: StageFolder) -> None:

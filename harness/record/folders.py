@@ -120,11 +120,15 @@ class StageFolder:
         for name in UNFINISHED:
             shutil.rmtree(self.path / name, ignore_errors=True)
 
-    def write_stage(self, stage: Stage) -> list[int]:
-        """Write ``stage.json``. Returns the checkpoints to keep: those asked for now or ever before."""
+    def wanted_checkpoints(self, stage: Stage) -> list[int]:
+        """Steps of the checkpoints to keep: those asked for now or ever before."""
         earlier = self.stage_record().get("cosmetic", {}).get("checkpoints", [])
         done = (self.done_record() or {}).get("checkpoints", [])
-        wanted = sorted({*earlier, *done, *stage.cosmetic.get("checkpoints", [])})
+        return sorted({*earlier, *done, *stage.cosmetic.get("checkpoints", [])})
+
+    def write_stage(self, stage: Stage) -> list[int]:
+        """Write ``stage.json``. Returns `wanted_checkpoints`, the same before and after."""
+        wanted = self.wanted_checkpoints(stage)
         cosmetic = dict(stage.cosmetic) | ({"checkpoints": wanted} if wanted else {})
         cosmetic.pop(NEEDED, None)
         record = {

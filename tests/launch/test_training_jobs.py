@@ -67,6 +67,7 @@ def left_alone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], dict
         (signal.SIGUSR2, 1, "interrupted"),
         (signal.SIGKILL, 1, "lost"),
         (signal.SIGTERM, 2, "interrupted"),
+        (signal.SIGUSR2, 2, "interrupted"),  # submitit starts the same submission again
         (signal.SIGKILL, 2, "lost"),
     ],
 )
