@@ -1,5 +1,6 @@
 """Manipulation checks: proof that a run's arm was applied. A failed check fails the run and names itself."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 
 from harness.record.atomic import write_json
-from harness.record.outputs import CHECKS_FILE
+from harness.record.outputs import CHECKS_FILE, RESUME
 from harness.scoring.rewards import Rollout, pay
 from harness.study.settings import ImageSettings
 from harness.study.training import Module, RewardName, RewardTerm
@@ -144,7 +145,8 @@ def _limit(pixels: int | None) -> str:
 
 
 def conclude(checks: Mapping[str, Check], folder: Path) -> None:
-    """Record the checks.
+    """Record the checks. If one failed the state to resume from is dropped: whatever is mended, those weights were
+    trained by something else.
 
     Raises:
         CheckFailed: at least one failed.
@@ -152,4 +154,5 @@ def conclude(checks: Mapping[str, Check], folder: Path) -> None:
     write_json(folder / CHECKS_FILE, {name: {"passed": c.passed, "detail": c.detail} for name, c in checks.items()})
     failed = [f"{name} ({check.detail})" for name, check in checks.items() if not check.passed]
     if failed:
+        shutil.rmtree(folder / RESUME, ignore_errors=True)
         raise CheckFailed("manipulation check failed: " + "; ".join(failed))

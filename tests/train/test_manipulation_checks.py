@@ -28,6 +28,7 @@ from harness.train.checks import (
     relative_change,
     snapshot,
 )
+from harness.train.resume import resume_point
 from harness.train.tuning import lora_config
 
 FULL, LORA = {"kind": "full"}, {"kind": "lora", "modules": ["language"]}
@@ -80,6 +81,25 @@ def test_the_released_codes_freeze_is_caught(
     with pytest.raises(CheckFailed, match=r"manipulation check failed: trainable \(.*\); moved \("):
         stages(grpo.run, GRPO | {"tuning": {"kind": kind}})
     assert not verdicts(tmp_path)["moved"]
+
+
+def test_what_failed_a_check_is_not_gone_on_from(
+    base: Path, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the fault mended the training starts from the start model, not from weights that the fault has trained."""
+    settings = SFT | {"steps": 3, "tuning": {"kind": "tower-frozen"}}
+    cosmetic = {"checkpoints": [3], "resume_every": 1}
+    inputs = {"model": base, "data": world}
+    whole, mended = tmp_path / "whole", tmp_path / "mended"
+    sft.run(StageContext(whole, settings, cosmetic, inputs))
+    with monkeypatch.context() as faulty:
+        faulty.setattr(common, "freeze", lambda model, tuning: None)
+        with pytest.raises(CheckFailed, match="moved"):
+            sft.run(StageContext(mended, settings, cosmetic, inputs))
+    assert resume_point(mended) is None
+    sft.run(StageContext(mended, settings, cosmetic, inputs))
+    weights, others = (load_model(checkpoint_path(folder)).state_dict() for folder in (whole, mended))
+    assert all(torch.equal(tensor, others[name]) for name, tensor in weights.items())
 
 
 def test_a_reward_that_was_not_declared_fails_the_run(
