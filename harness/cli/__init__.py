@@ -8,10 +8,10 @@ import sys
 
 import typer
 
-from harness.cli import compute_verbs, result_verbs, store_verbs  # in the order of the help
+from harness.cli import compute_verbs, cluster_verbs, result_verbs, store_verbs  # isort: skip, the order of the help
 from harness.cli.app import app
 
-__all__ = ["app", "compute_verbs", "main", "result_verbs", "store_verbs"]
+__all__ = ["app", "cluster_verbs", "compute_verbs", "main", "result_verbs", "store_verbs"]
 
 
 def main() -> None:

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.record.folders import Store
-    from harness.study import Measured, Plan
+    from harness.study import Plan
+    from harness.study.resources import ByKind
 
 DEFAULT_STUDY = Path("sweeps/micro.yaml")
 
@@ -46,6 +47,24 @@ ResultsPath = Annotated[
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, help="Jobs at once; default: the cores of this machine.")
 ]
+SitePath = Annotated[
+    Path | None,
+    typer.Option("--site", help="File of what the cluster gives each kind of stage; default: $ABLATE_SITE."),
+]
+Budget = Annotated[
+    float | None,
+    typer.Option("--budget", metavar="GPU_HOURS", help="Refuse if what was used and is to go comes to more than this."),
+]
+
+
+def load_site_resources(site: Path | None) -> "ByKind":
+    """A site file's resources; none without one."""
+    import os
+
+    from harness.study.resources import load_site
+
+    path = site or (Path(os.environ["ABLATE_SITE"]) if os.environ.get("ABLATE_SITE") else None)
+    return load_site(path).resources if path else {}
 
 
 def load_plan(study: Path, overrides: Sequence[str] | None) -> "Plan":
@@ -61,20 +80,6 @@ def open_store(root: Path | None) -> "Store":
 
     shipped = sorted(path.parent for path in (Path(__file__).parents[1] / "models").glob("*/stage.json"))
     return Store(root, shipped)
-
-
-def measured(store: "Store") -> list["Measured"]:
-    """Times of all finished stages in the store, of whichever study."""
-    from harness.study import Measured
-    from harness.study.stage import REVISIONS, Stage
-
-    found = []
-    for path in sorted(store.root.glob("*/done.json")):
-        folder = store.own_folder(path.parent.name)
-        record, seconds = folder.stage_record(), (folder.done_record() or {}).get("seconds")
-        if seconds and record.get("kind") in REVISIONS:
-            found.append(Measured(Stage(record["kind"], record["settings"], record["inputs"]), seconds))
-    return found
 
 
 def results_folder(results: Path | None, plan: "Plan | None") -> Path:

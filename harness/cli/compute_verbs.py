@@ -2,27 +2,42 @@
 
 import json
 import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.app import (
     DEFAULT_STUDY,
+    Budget,
     Overrides,
     ResultsPath,
+    SitePath,
     StorePath,
     StudyPath,
     Workers,
     app,
     collect_tables,
     load_plan,
+    load_site_resources,
     make_console,
-    measured,
     open_store,
     print_comparison,
     refuse,
     results_folder,
     unknown_name,
+)
+from harness.cli.cluster import (
+    AllowDirty,
+    On,
+    Where,
+    attach_to,
+    look_over,
+    refuse_if_queued,
+    refuse_over_budget,
+    submit_to_slurm,
+    watch_status,
 )
 
 if TYPE_CHECKING:
@@ -36,19 +51,24 @@ def plan(
     overrides: Overrides = None,
     store: StorePath = None,
     workers: Workers = None,
+    site: SitePath = None,
+    budget: Budget = None,
 ) -> None:
-    """Show arms, runs and stages of a study, what is done already, and an estimate of the time."""
-    from harness import views
+    """Show arms, runs and stages of a study, what is done already, and an estimate of time and GPU-hours."""
+    from harness.launch.costs import allocated_gpus, measured_stages
     from harness.record.provenance import available_cores
     from harness.record.states import with_needs
     from harness.study import describe
+    from harness.views.plan import plan_view
 
     the_store = open_store(store)
     the_plan = with_needs(load_plan(study, overrides), the_store)
     done = [stage_id for stage_id, stage in the_plan.stages.items() if the_store.is_done(stage)]
-    description = describe(the_plan, done, measured(the_store), workers or available_cores())
-    console = make_console()
-    console.print(views.plan_view(description))
+    resources = load_site_resources(site)
+    gpus = allocated_gpus(the_plan, resources)
+    description = describe(the_plan, done, measured_stages(the_store), workers or available_cores(), gpus)
+    make_console().print(plan_view(description))
+    refuse_over_budget(the_plan, the_store, resources, budget)
 
 
 @app.command()
@@ -56,43 +76,87 @@ def run(
     study: StudyPath = DEFAULT_STUDY,
     overrides: Overrides = None,
     store: StorePath = None,
+    on: On = Where.local,
     workers: Workers = None,
     only: Annotated[
         list[str] | None,
         typer.Option("--only", metavar="KIND", help="Compute only stages of this kind (world, sft, ...); repeatable."),
     ] = None,
+    site: SitePath = None,
+    budget: Budget = None,
+    allow_dirty: AllowDirty = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="slurm: print the batch scripts, submit nothing.")] = False,
+    attach: Annotated[bool, typer.Option("--attach", help="slurm: then wait as `ablate attach` does.")] = False,
     no_compare: Annotated[bool, typer.Option("--no-compare", help="Neither collect nor compare at the end.")] = False,
     results: ResultsPath = None,
 ) -> None:
-    """Compute all stages of a study that are not done, then collect and compare.
+    """Compute all stages of a study that are not done, here or on a cluster.
 
-    Ctrl-C ends the jobs and leaves all resumable; run again to go on. A stage that fails blocks only those that
-    need it; the next run starts it anew.
+    Here: collects and compares at the end. Ctrl-C ends the jobs and leaves all resumable; run again to go on. A stage
+    that fails blocks only those that need it; the next run starts it anew.
+
+    --on slurm hands over what is neither done nor queued, as job arrays that need nobody to wait for them, and returns.
     """
-    from harness import views
-    from harness.launch.display import Display
-    from harness.launch.local import run_local
-    from harness.record.states import stage_states, with_needs
-    from harness.study import estimate_seconds
+    from harness.record.states import with_needs
 
     the_store = open_store(store)
     the_plan = with_needs(load_plan(study, overrides), the_store)
     _refuse_unready(the_plan, the_store)
+    resources = load_site_resources(site)
+    refuse_over_budget(the_plan, the_store, resources, budget)
+    if on is Where.slurm:
+        wanted = _of_kinds(the_plan, only)
+        submit_to_slurm(the_plan, the_store, resources, wanted, allow_dirty, dry_run)
+        if attach and not dry_run:
+            attach_to(the_plan, the_store, resources, results, no_compare)
+        return
+    if dry_run or attach:
+        refuse("--dry-run and --attach go with --on slurm")
+    refuse_if_queued(the_plan, the_store)
+    run_here(the_plan, the_store, workers, only or (), results, no_compare)
+
+
+def run_here(
+    plan: "Plan",
+    store: "Store",
+    workers: int | None,
+    only: Sequence[str],
+    results: Path | None,
+    no_compare: bool,
+    stages: Collection[str] | None = None,
+) -> None:
+    """Compute a plan, or only these stages of it, on this machine, then collect and compare."""
+    from harness.launch.costs import measured_stages
+    from harness.launch.display import Display
+    from harness.launch.local import run_local
+    from harness.record.states import stage_states
+    from harness.study import estimate_seconds
+    from harness.views.status import run_summary
+
     console = make_console()
-    log = the_store.root / f"{the_plan.study.study}.log"
-    seconds = estimate_seconds(the_plan, measured(the_store))
+    log = store.root / f"{plan.study.study}.log"
+    seconds = estimate_seconds(plan, measured_stages(store))
     try:
         with Display(console, log) as display:
-            outcome = run_local(the_plan, the_store, workers, display, only=only or (), seconds=seconds)
+            outcome = run_local(plan, store, workers, display, only=only, seconds=seconds, stages=stages)
     except ValueError as error:
         refuse(str(error))
-    states = stage_states(the_plan, the_store)
-    console.print(views.run_summary(outcome, states, the_store, log))
+    console.print(run_summary(outcome, stage_states(plan, store), store, log))
     if not no_compare and not outcome.interrupted:
-        folder = results_folder(results, the_plan)
-        collect_tables(the_plan, the_store, folder)
+        folder = results_folder(results, plan)
+        collect_tables(plan, store, folder)
         print_comparison(folder, console)
     raise typer.Exit(outcome.exit_code)
+
+
+def _of_kinds(plan: "Plan", only: Sequence[str] | None) -> list[str] | None:
+    """Ids of the stages of some kinds; None for all."""
+    from harness.launch.kinds import kinds_in_force
+
+    unknown = sorted(set(only or ()) - set(kinds_in_force()))
+    if unknown:
+        refuse(f"no stages of kind {', '.join(unknown)}; there are {', '.join(sorted(kinds_in_force()))}")
+    return [stage_id for stage_id, stage in plan.stages.items() if stage.kind in only] if only else None
 
 
 @app.command()
@@ -135,20 +199,28 @@ def status(
     study: StudyPath = DEFAULT_STUDY,
     overrides: Overrides = None,
     store: StorePath = None,
+    site: SitePath = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it anew every few seconds, until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option("--every", min=1.0, help="Seconds between two looks of --watch.")] = 5.0,
 ) -> None:
-    """Show the state of every run and stage; of what failed, the reason and the log. Exit code 1 if some did."""
-    from harness import views
-    from harness.record.states import run_states, stage_states
+    """Show the state of every run and stage, what runs, what is queued and why, and GPU-hours used and to go.
 
-    the_plan, the_store = load_plan(study, overrides), open_store(store)
-    states = stage_states(the_plan, the_store)
-    runs = run_states(the_plan, states)
+    Of what failed, the reason and the log. The scheduler is asked once, or twice where a job ended without a word.
+    Exit code 1 if something failed.
+    """
+    from harness.views.status import status_record, status_view
+
+    the_plan, the_store, resources = load_plan(study, overrides), open_store(store), load_site_resources(site)
+    if watch:
+        watch_status(the_plan, the_store, resources, every)
+        return
+    overview = look_over(the_plan, the_store, resources)
     if as_json:
-        print(json.dumps(views.status_record(the_plan, the_store, states, runs), indent=1, sort_keys=True))
+        print(json.dumps(status_record(overview), indent=1, sort_keys=True))
     else:
-        make_console().print(views.status_view(the_plan, the_store, states, runs))
-    if any(state.state in ("failed", "blocked") for state in states.values()):
+        make_console().print(status_view(overview))
+    if any(state.state in ("failed", "blocked") for state in overview.look.states.values()):
         raise typer.Exit(1)
 
 
@@ -158,11 +230,15 @@ def logs(
     study: StudyPath = DEFAULT_STUDY,
     overrides: Overrides = None,
     store: StorePath = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing while it is at work.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing until it ends.")] = False,
 ) -> None:
-    """Print the log of the latest attempt of a stage, or of the stage of a run that is of most interest."""
+    """Print the log of the latest attempt of a stage, or of the stage of a run that is of most interest.
+
+    Of a job that ended before its work began, what SLURM and the batch script said.
+    """
+    from harness.launch.slurm.ledger import latest_tasks
     from harness.record.attempts import last_log
-    from harness.views import follow_log, stage_of_interest
+    from harness.views.logs import follow_log, stage_of_interest
 
     the_plan, the_store = load_plan(study, overrides), open_store(store)
     stage_id = stage_of_interest(name, the_plan, the_store)
@@ -171,11 +247,19 @@ def logs(
     folder = the_store.own_folder(stage_id)
     log = last_log(folder)
     if log is None and not follow:
-        shipped = the_store.folder(stage_id).shipped
-        why = "it came with the harness" if shipped else "it was never started"
-        refuse(f"{stage_id} has no log: {why}", code=1)
+        task = latest_tasks(the_store).get(stage_id)
+        outside = task.submission.logs(task.index) if task else []
+        for path in outside:
+            print(f"==> {path}", file=sys.stderr, flush=True)
+            print(path.read_text(errors="replace"), end="")
+        if not outside:
+            shipped = the_store.folder(stage_id).shipped
+            why = "it came with the harness" if shipped else "it is in the queue" if task else "it was never started"
+            refuse(f"{stage_id} has no log: {why}", code=1)
+        return
     try:
-        follow_log(folder, follow, lambda path: print(f"==> {path}", file=sys.stderr, flush=True))
+        queued = stage_id in latest_tasks(the_store)
+        follow_log(folder, follow, lambda path: print(f"==> {path}", file=sys.stderr, flush=True), patient=queued)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
@@ -188,13 +272,13 @@ def show(
     store: StorePath = None,
 ) -> None:
     """Show one run: settings, stages, attempts, and the checks that its arm was really applied."""
-    from harness import views
+    from harness.views.run import run_view
 
     the_plan, the_store = load_plan(study, overrides), open_store(store)
     found = next((each for each in the_plan.runs if each.id == name), None)
     if found is None:
         refuse(unknown_name("run", name, [each.id for each in the_plan.runs]))
-    make_console().print(views.run_view(found, the_plan, the_store))
+    make_console().print(run_view(found, the_plan, the_store))
 
 
 def _refuse_unready(plan: "Plan", store: "Store") -> None:

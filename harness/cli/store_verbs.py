@@ -49,11 +49,11 @@ def clean(
     stage stays done without its cleaned checkpoints until something needs them again. Other studies in the same
     store are not asked.
     """
-    from harness import views
     from harness.record.clean import clean, cleanable
+    from harness.views.plan import clean_view
 
     the_plan, the_store = load_plan(study, overrides), open_store(store)
     found = cleanable(the_plan, the_store, the_plan.study.retention.checkpoints)
     if yes:
         found = clean(found, the_store)
-    make_console().print(views.clean_view(found, the_plan, freed=yes))
+    make_console().print(clean_view(found, the_plan, freed=yes))

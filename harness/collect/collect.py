@@ -184,7 +184,7 @@ def _study_record(plan: Plan, outcome: Mapping[str, tuple[str, str]]) -> dict[st
         "schema_version": SCHEMA_VERSION,
         "study": study.study,
         "title": study.title,
-        "declared": study.model_dump(mode="json"),
+        "declared": study.model_dump(mode="json", exclude={"resources"}),
         "factors": {factor: list(levels) for factor, levels in study.factors.items()},
         "arms": [
             {

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,6 @@ from harness.launch.processes import (
     attempt_of,
     bury_orphans,
     end_job,
-    processes_of,
     record_failure,
     signal_job,
     start_job,
@@ -30,6 +29,7 @@ from harness.record.folders import Store
 from harness.record.lock import FileLock
 from harness.record.provenance import available_cores
 from harness.record.provenance import gpus as available_gpus
+from harness.study.resources import processes_of
 from harness.study.stage import MODEL_KINDS
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def run_local(
     *,
     kinds: Mapping[str, str] | None = None,
     only: Iterable[str] = (),
+    stages: Collection[str] | None = None,
     seconds: Mapping[str, float] | None = None,
     gpus: Sequence[int] | None = None,
     max_starts: int = 2,
@@ -59,6 +60,7 @@ def run_local(
         workers: jobs at work at once, adopted ones counted; default: the cores that this process may use.
         kinds: code by kind of stage; default: `harness.launch.kinds.kinds_in_force`.
         only: kinds of stages to compute; default: all.
+        stages: ids of the stages to compute; default: all.
         seconds: estimated time by stage id; what the longest chain waits for starts first.
         gpus: of this machine, by index; a stage that runs a model gets one per process to itself, and waits for it
             (default: all that this process may use; without any, stages run on the processor).
@@ -84,7 +86,12 @@ def run_local(
         raise ValueError(f"{text}; lower it and raise compute.accumulation by as much, or go to a larger machine")
     run = LocalRun(plan, store, workers)
     urgency = _urgency(plan, seconds or {})
-    scheduler = _Scheduler(run, watcher or Watcher(), kinds, set(only), urgency, max_starts, pool)
+    chosen = {
+        stage_id
+        for stage_id, stage in plan.stages.items()
+        if (not set(only) or stage.kind in only) and (stages is None or stage_id in stages)
+    }
+    scheduler = _Scheduler(run, watcher or Watcher(), kinds, chosen, urgency, max_starts, pool)
     with (
         FileLock(store.root / ".submitit" / f"runner-{uuid.uuid4().hex[:12]}.lock") as lock,
         _stop_flag() as stop,
@@ -146,7 +153,8 @@ class _Scheduler:
     run: LocalRun
     watcher: Watcher
     kinds: Mapping[str, str]
-    only: set[str]
+    chosen: set[str]
+    """Ids of the stages to compute."""
     urgency: Mapping[str, float]
     max_starts: int
     free_gpus: list[int]
@@ -165,7 +173,7 @@ class _Scheduler:
                 self._adopt(stage_id)
             elif run.store.is_done(stage):
                 self._tell("found done", stage_id, "done")
-            elif self.only and stage.kind not in self.only:
+            elif stage_id not in self.chosen:
                 run.phases[stage_id] = "left out"
             else:
                 run.phases[stage_id] = "waiting"
@@ -223,7 +231,7 @@ class _Scheduler:
             stage = run.plan.stages[stage_id]
             needs = [run.phases.get(needed, "done") for needed in stage.inputs.values()]
             if "left out" in needs:
-                self._tell("blocked", stage_id, "blocked", "needs a stage that --only leaves out")
+                self._tell("blocked", stage_id, "blocked", "needs a stage that was left out")
             if any(need != "done" for need in needs) or len(run.jobs) + len(run.adopted) >= run.workers:
                 continue
             if run.store.own_folder(stage_id).is_locked():

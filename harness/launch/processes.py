@@ -11,28 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.launch.job import StageJob, one_line
+from harness.launch.environment import ENVIRONMENT
+from harness.launch.job import StageJob
+from harness.launch.work import one_line
 from harness.record.attempts import list_attempts, open_attempt
 from harness.record.folders import StageFolder, Store
 from harness.record.lock import FileLock, is_locked, lock_holder
 from harness.record.status import Status, write_status
+from harness.study.resources import processes_of
 from harness.study.stage import Stage
 
 if TYPE_CHECKING:
     import submitit
-
-ENVIRONMENT = {
-    # One thread each, read when numpy and torch are imported: jobs share the cores, sums keep their order.
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "NUMEXPR_NUM_THREADS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "PYTHONHASHSEED": "0",
-    "PYTHONUNBUFFERED": "1",
-    "HF_HUB_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-}
 
 _NEVER_MINUTES = 60 * 24 * 365
 
@@ -74,11 +64,6 @@ def _for_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def processes_of(stage: Stage) -> int:
-    """Processes that a stage is computed by."""
-    return stage.settings.get("compute", {}).get("processes", 1)
-
-
 def start_job(
     stage: Stage, store: Store, kinds: Mapping[str, str], runner: Path, gpus: Sequence[int] = ()
 ) -> JobProcess:
@@ -94,7 +79,7 @@ def start_job(
         gpus_per_node=len(gpus),
         visible_gpus=tuple(gpus),
     )
-    job = StageJob(stage, store.root, tuple(store.shipped.values()), dict(kinds), submission, runner)
+    job = StageJob(stage, store.root, tuple(store.shipped.values()), dict(kinds), submission, runner, len(gpus))
     with _for_children():
         return JobProcess(stage, submission, executor.submit(job), tuple(gpus))
 
@@ -171,7 +156,7 @@ def record_failure(process: JobProcess, store: Store, reason: str | None = None)
             return reason
         number = attempt_of(process, store).get("attempt")
         if number is None:
-            attempt = open_attempt(folder, "local", str(process.job.job_id), process.submission)
+            attempt = open_attempt(folder, "local", str(process.job.job_id), process.submission, len(process.gpus))
             with suppress(OSError):
                 shutil.copyfile(process.job.paths.stderr, attempt.log)
             attempt.close("failed", reason)

@@ -3,7 +3,7 @@
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,18 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TEMPORARY_SUFFIX = ".tmp~"
+
+_guards: list[Callable[[], None]] = []
+
+
+@contextmanager
+def guarded(check: Callable[[], None]) -> Iterator[None]:
+    """Call ``check`` before any file of this process takes its place; what it raises keeps the file from it."""
+    _guards.append(check)
+    try:
+        yield
+    finally:
+        _guards.remove(check)
 
 
 @contextmanager
@@ -23,6 +35,8 @@ def replacing(path: Path, sync: bool = True) -> Iterator[Path]:
         yield temporary
         if sync:
             sync_path(temporary)
+        for check in _guards:
+            check()
         os.replace(temporary, path)
         if sync:
             sync_path(path.parent)

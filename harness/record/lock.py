@@ -11,7 +11,8 @@ from typing import Any
 class FileLock:
     """An exclusive ``flock``. Other processes see it as long as this object lives and is not released.
 
-    Lock files are never deleted: a lock on a deleted name would exclude nobody.
+    Lock files are never deleted. They can be replaced by `seize`: whoever held the old file then holds nothing any
+    more, and learns so from `is_mine`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -24,21 +25,57 @@ class FileLock:
         Keeps trying for ``patience`` seconds, because whoever asks `is_locked` holds it for an instant.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         deadline = time.monotonic() + patience
         while True:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
             except BlockingIOError:
+                os.close(descriptor)
                 if time.monotonic() >= deadline:
-                    os.close(descriptor)
                     return False
                 time.sleep(0.02)
+                continue
+            if self._is_at_path(descriptor):
+                break
+            os.close(descriptor)  # somebody seized the lock between the two calls
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
         self._descriptor = descriptor
         return True
+
+    def seize(self, **holder: Any) -> None:
+        """Take the lock from a holder that is known to have no right to it any more, by putting another file in place
+        of the one that it holds. Only one process may do so at a time."""
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.new")
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        os.replace(temporary, self.path)
+        self._descriptor = descriptor
+
+    @property
+    def descriptor(self) -> int:
+        """Of the open lock file; a child process that inherits it holds the lock too.
+
+        Raises:
+            RuntimeError: the lock is not held.
+        """
+        if self._descriptor is None:
+            raise RuntimeError(f"{self.path} is not held")
+        return self._descriptor
+
+    def is_mine(self) -> bool:
+        """It is held, and nobody has seized it."""
+        return self._descriptor is not None and self._is_at_path(self._descriptor)
+
+    def _is_at_path(self, descriptor: int) -> bool:
+        own = os.fstat(descriptor)
+        try:
+            there = os.stat(self.path)
+        except FileNotFoundError:
+            return False
+        return (own.st_dev, own.st_ino) == (there.st_dev, there.st_ino)
 
     def release(self) -> None:
         if self._descriptor is not None:

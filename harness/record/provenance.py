@@ -9,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from harness.record.atomic import read_json
+
 LIBRARIES = (
     "torch",
     "transformers",
@@ -39,10 +41,23 @@ def versions() -> dict[str, str]:
     return found
 
 
+CODE_RECORD = "code.json"
+"""Beside the package in a copy that was made for jobs: where it was copied from."""
+
+
+def code_root() -> Path:
+    """Folder that the package ``harness`` lies in."""
+    return Path(__file__).resolve().parents[2]
+
+
 @cache
 def commit() -> str | None:
-    """Commit of this code, with ``+dirty`` when files differ from it; None outside a repository."""
-    folder = Path(__file__).resolve().parents[2]
+    """Commit of this code, with ``+dirty`` when files differ from it; None outside a repository. A copy that was made
+    for jobs knows the commit that it was made from."""
+    folder = code_root()
+    copied = read_json(folder / CODE_RECORD)
+    if copied is not None:
+        return copied["commit"]
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(folder), *arguments]

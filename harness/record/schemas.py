@@ -8,7 +8,9 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+from harness.record.attempts import EXIT_CAUSES
+
+SCHEMA_VERSION = 3
 
 _RUN = [
     ("study", "string", "name of the study", ""),
@@ -136,9 +138,12 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
         ("commit", "string", "commit of the code, '+dirty' when the tree was; null when unknown", ""),
         ("start", "string", "start, UTC, ISO 8601", ""),
         ("end", "string", "end, UTC, ISO 8601; null while running or when killed", ""),
-        ("exit", "string", "completed, failed, interrupted, lost or running", ""),
-        ("seconds", "float64", "wall time; null when unknown", "s"),
+        ("exit", "string", f"how it ended: {', '.join(EXIT_CAUSES[:-1])}, or running", ""),
+        ("reason", "string", "why it ended so, in one line; empty when completed", ""),
+        ("seconds", "float64", "wall time, of a lost attempt up to its last sign of life; null when unknown", "s"),
         ("cpu_seconds", "float64", "processor time; null when unknown", "s"),
+        ("gpus", "int32", "GPUs that it had to itself", ""),
+        ("gpu_seconds", "float64", "wall time times GPUs; null when unknown", "s"),
     ],
 }
 

@@ -13,7 +13,7 @@ from harness.study.stage import Stage
 if TYPE_CHECKING:
     from harness.study.expand import Plan
 
-_WORST_FIRST: tuple[State, ...] = ("failed", "blocked", "interrupted", "running", "missing")
+_WORST_FIRST: tuple[State, ...] = ("failed", "blocked", "interrupted", "running", "queued", "missing")
 
 
 @dataclass(frozen=True)
@@ -84,19 +84,24 @@ def with_needs(plan: "Plan", store: Store) -> "Plan":
 
 def stage_states(plan: "Plan", store: Store) -> dict[str, StageState]:
     """State of every stage. One that is not done and whose input failed or is blocked is itself blocked."""
-    states: dict[str, StageState] = {}
     steps = needed_checkpoints(plan.stages, store)
-    for stage_id, given in plan.stages.items():  # inputs come before those that read them
-        stage = _in_need(given, steps[stage_id])
-        found = stage_state(stage, store)
-        if found.state not in ("done", "running"):
-            for needed in stage.inputs.values():
-                if needed in states and states[needed].state in ("failed", "blocked"):
-                    root = needed if states[needed].state == "failed" else states[needed].reason.rpartition(" ")[2]
-                    found = StageState("blocked", f"needs the failed {root}", found.log, found.status)
-                    break
-        states[stage_id] = found
-    return states
+    states = {stage_id: stage_state(_in_need(stage, steps[stage_id]), store) for stage_id, stage in plan.stages.items()}
+    return block(plan, states)
+
+
+def block(plan: "Plan", states: Mapping[str, StageState]) -> dict[str, StageState]:
+    """States with those that are to do and need what failed as ``blocked``."""
+    found: dict[str, StageState] = {}
+    for stage_id, stage in plan.stages.items():  # inputs come before those that read them
+        found[stage_id] = state = states[stage_id]
+        if state.state in ("done", "running", "queued", "blocked"):
+            continue
+        for needed in stage.inputs.values():
+            if needed in found and found[needed].state in ("failed", "blocked"):
+                root = needed if found[needed].state == "failed" else found[needed].reason.rpartition(" ")[2]
+                found[stage_id] = StageState("blocked", f"needs the failed {root}", state.log, state.status)
+                break
+    return found
 
 
 def run_states(plan: "Plan", states: Mapping[str, StageState]) -> dict[str, tuple[State, str]]:

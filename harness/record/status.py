@@ -4,14 +4,15 @@ import math
 import time
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from harness.record.atomic import read_json, write_json
 
-State = Literal["done", "running", "failed", "blocked", "interrupted", "missing"]
-"""State of a stage or run. ``blocked`` and ``missing`` are never written: they follow from other stages."""
+State = Literal["done", "running", "queued", "failed", "blocked", "interrupted", "missing"]
+"""State of a stage or run. ``queued``, ``blocked`` and ``missing`` are never written: the first is a scheduler's word,
+the others follow from other stages."""
 
-STATES: tuple[State, ...] = ("done", "running", "failed", "blocked", "interrupted", "missing")
+STATES: tuple[State, ...] = get_args(State)
 
 
 @dataclass(frozen=True)

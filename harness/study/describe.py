@@ -1,6 +1,6 @@
 """A plan as rows of plain data and text, for the command line to print."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.study.disk import disk_use, format_bytes
@@ -114,7 +114,11 @@ class Description:
 
 
 def describe(
-    plan: Plan, done: Collection[str] = (), measured: Iterable[Measured] = (), workers: int = 1
+    plan: Plan,
+    done: Collection[str] = (),
+    measured: Iterable[Measured] = (),
+    workers: int = 1,
+    gpus: Mapping[str, int] | None = None,
 ) -> Description:
     """What a plan comes to.
 
@@ -123,9 +127,10 @@ def describe(
         done: ids of the stages that are done (others than the plan's are ignored).
         measured: finished stages with the time they took, for the estimate.
         workers: stages that run at a time.
+        gpus: that each stage gets, by stage id; default: as its work is assumed to use.
     """
     done = {stage for stage in plan.stages if stage in done}
-    estimates = estimate(plan, measured)
+    estimates = estimate(plan, measured, gpus)
     seconds = {stage_id: each.seconds for stage_id, each in estimates.items()}
     disk = disk_use(plan, done)
     users = {stage: len(plan.users(stage)) for stage in plan.stages}

@@ -194,12 +194,17 @@ def _on_gpus(stage: Stage, shape: Shape) -> Assumed:
     return Assumed(low, high, units, gpus)
 
 
-def estimate(plan: Plan, measured: Iterable[Measured] = ()) -> dict[str, Estimate]:
+def estimate(
+    plan: Plan, measured: Iterable[Measured] = (), allocated: Mapping[str, int] | None = None
+) -> dict[str, Estimate]:
     """Time of every stage of a plan, by stage id.
 
     The assumed time is scaled by the median of measured over assumed time: of finished stages of the same kind and
     amount of work where there are any, else of the same shape, else of the same kind on the same sort of machine,
     else it stands as it is.
+
+    Args:
+        allocated: GPUs by stage id, where they are not those that the stage's work is assumed to use.
     """
     finished = list(measured)
     known = {each.stage.id: each.stage for each in finished} | plan.stages
@@ -217,7 +222,8 @@ def estimate(plan: Plan, measured: Iterable[Measured] = ()) -> dict[str, Estimat
         seconds, low, high = (scale * each for each in (assumed.typical, assumed.low, assumed.high))
         if found:
             low = high = seconds
-        estimates[stage_id] = Estimate(seconds, low, high, assumed.gpus, found is not None)
+        gpus = assumed.gpus if allocated is None else allocated[stage_id]
+        estimates[stage_id] = Estimate(seconds, low, high, gpus, found is not None)
     return estimates
 
 

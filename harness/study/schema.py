@@ -13,6 +13,7 @@ from pydantic import (
 )
 
 from harness.study.evaluation import CollectSettings, CurveSettings, ProtocolSettings, RetentionSettings
+from harness.study.resources import ByKind
 from harness.study.settings import RuleName, Settings
 from harness.study.sources import (
     DataSettings,
@@ -186,6 +187,8 @@ class Study(Settings):
     curve: CurveSettings = CurveSettings()
     collect: CollectSettings = CollectSettings()
     retention: RetentionSettings = RetentionSettings()
+    resources: ByKind = Field(default={})
+    """What a cluster gives to each kind of stage, or to ``all``; no part of any stage's identity."""
     factors: dict[Name, Levels] = Field(min_length=1)
     """What is varied: factor -> level -> patch onto the arm's settings. The first level is the default."""
     arms: list[dict[str, Any]] = Field(min_length=1)

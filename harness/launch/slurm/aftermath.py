@@ -1,0 +1,104 @@
+"""What a batch script does when its step did not end well: ``python -m harness.launch.slurm.aftermath FOLDER CODE``.
+
+It decides whether the job goes back into the queue. A stage's own error is final; an attempt that was told to stop, or
+was killed, is followed by another one as long as the declared allowances last. Preemptions and failed nodes are free.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from harness.launch.slurm.causes import killed_cause, own_restarts, own_task
+from harness.launch.slurm.ledger import Submission
+from harness.launch.slurm.scheduler import SchedulerError, Slurm
+from harness.launch.work import FENCED
+from harness.record.attempts import list_attempts, open_attempt, settle_lost
+from harness.record.folders import StageFolder, Store
+from harness.record.lock import FileLock
+from harness.record.status import Status, write_status
+
+COUNTED = ("killed", "out of memory", "lost")
+"""Causes that use up the declared number of attempts."""
+
+LOCK_PATIENCE_S = 20.0
+"""The other processes of a job, or what it left behind, may hold the lock for a moment."""
+
+
+def main(folder: Path, code: int) -> int:
+    """Settle how the attempt ended and put the job back into the queue if it may go on. Returns the exit code of the
+    batch script: 0 when the stage is done all the same."""
+    if code == FENCED:
+        return code
+    submission, index = Submission(folder), int(os.environ["SLURM_ARRAY_TASK_ID"])
+    manifest, stage = submission.manifest, submission.stage(int(os.environ["SLURM_ARRAY_TASK_ID"]))
+    store = Store(Path(manifest["store"]), map(Path, manifest["shipped"]))
+    if store.is_done(stage):
+        return 0
+    own = store.own_folder(stage.id)
+    with FileLock(own.lock_file) as lock:
+        if not lock.acquire(LOCK_PATIENCE_S):
+            print(f"{stage.id}: somebody else is at work on it", file=sys.stderr)
+            return 1
+        verdict = _settle(own, submission, index, code)
+        print(f"{stage.id}: {verdict}", file=sys.stderr, flush=True)
+        if not verdict.startswith("again"):
+            return 1
+    try:
+        Slurm().requeue(own_task())
+    except SchedulerError as error:
+        print(error, file=sys.stderr)
+    return 1
+
+
+def _settle(folder: StageFolder, submission: Submission, index: int, code: int) -> str:
+    """Write down how this start ended; ``again: ...`` when the job is to go on."""
+    manifest, name = submission.manifest, f"{submission.token}-{index}"
+    number, own = _own_attempts(folder, name)
+    if not own or own[-1]["restart"] != own_restarts():
+        cause, reason = killed_cause(own_task(), code, submission.logs(index))
+        reason = f"{reason} before its work began; {_last_words(submission, index)}"
+        attempt = open_attempt(folder, "slurm", own_task(), name, manifest["gpus"], own_restarts())
+        attempt.close(cause, reason)
+        if cause == "killed" and code < 128:  # it would happen again
+            return _give_up(folder, attempt.number, reason)
+        number, own = _own_attempts(folder, name)
+    elif own[-1]["exit"] in ("running", "lost"):
+        settle_lost(folder, *killed_cause(own_task(), code, submission.logs(index)))
+        number, own = _own_attempts(folder, name)
+    elif own[-1]["exit"] == "failed":
+        return f"failed: {own[-1]['reason']}"
+    cause, reason = own[-1]["exit"], own[-1]["reason"]
+    if index in submission.cancelled() or cause == "cancelled":
+        return "cancelled"
+    counted = sum(each["exit"] in COUNTED for each in own)
+    if cause in COUNTED and counted >= manifest["attempts"]:
+        return _give_up(folder, number, f"{reason} (attempt {counted} of {manifest['attempts']})")
+    timeouts = sum(each["exit"] == "timed out" for each in own)
+    if cause == "timed out" and timeouts > manifest["timeouts"]:
+        return _give_up(folder, number, f"{reason}; it may go on after {manifest['timeouts']} of them (timeouts)")
+    return f"again: {cause}, {reason}"
+
+
+def _own_attempts(folder: StageFolder, name: str) -> tuple[int, list[dict]]:
+    """Number of the latest attempt, and all that this submission made."""
+    found = list_attempts(folder)
+    return (found[-1]["attempt"] if found else 0), [each for each in found if each["submission"] == name]
+
+
+def _give_up(folder: StageFolder, attempt: int, reason: str) -> str:
+    before = folder.status()
+    step, total = (before.step, before.total) if before and before.attempt == attempt else (0, 0)
+    write_status(folder.status_file, Status("failed", attempt, step, total, reason=reason))
+    return f"failed: {reason}"
+
+
+def _last_words(submission: Submission, index: int) -> str:
+    for log in submission.logs(index):
+        lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        if lines:
+            return f"{lines[-1][:200]} ({log})"
+    return "it left no message"
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,113 @@
+"""Why a job of the cluster ended or was told to stop, asked of the scheduler when it happens."""
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.launch.slurm.ledger import Submission
+from harness.launch.slurm.scheduler import SchedulerError, Slurm
+from harness.launch.work import signal_names
+from harness.record.attempts import ExitCause
+
+SLACK_S = 70.0
+"""SLURM may send the signal before a time limit up to a minute early."""
+
+ENDED: dict[str, ExitCause] = {
+    "TIMEOUT": "timed out",
+    "DEADLINE": "timed out",
+    "PREEMPTED": "preempted",
+    "OUT_OF_MEMORY": "out of memory",
+    "NODE_FAIL": "node failed",
+    "BOOT_FAIL": "node failed",
+    "CANCELLED": "cancelled",
+    "REQUEUED": "preempted",
+    "FAILED": "killed",
+}
+"""From accounting's states of a job whose attempt could not say itself how it ended."""
+
+_MEMORY_SIGNS = ("oom-kill", "oom_kill", "out-of-memory", "out of memory", "exceeded memory limit", "OUT_OF_MEMORY")
+
+
+def own_task() -> str:
+    """``<array>_<task>`` of this job. Never the bare job id: the last task of an array has the array's own, and what is
+    done to that is done to all of its tasks."""
+    return f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+
+
+def own_restarts() -> int:
+    return int(os.environ.get("SLURM_RESTART_COUNT") or 0)
+
+
+@dataclass(frozen=True)
+class WhyStopped:
+    """Asks once, at the end of an attempt that was told to stop."""
+
+    submission: Submission
+    index: int
+    minutes: int
+    signal_before_s: int
+    started: float = field(default_factory=time.time)
+
+    def __call__(self, received: list[int]) -> tuple[ExitCause, str]:
+        """Cause and reason, in one line."""
+        told = f"told to stop by {signal_names(received)}" if received else "told to stop"
+        if self.index in self.submission.cancelled():
+            return "cancelled", "by ablate cancel"
+        try:
+            job = Slurm().job(own_task())
+        except SchedulerError as error:
+            job, told = {}, f"{told}; {error}"
+        if job.get("PreemptTime", "None") not in ("None", "Unknown"):
+            return "preempted", f"{told}: by a job of higher priority"
+        if job.get("JobState") == "CANCELLED":
+            return "cancelled", f"{told}: by scancel"
+        limit = self.minutes * 60
+        if time.time() - self.started >= limit - self.signal_before_s - SLACK_S and signal.SIGUSR2 in received:
+            return "timed out", f"{told}: the time limit of {self.minutes} min is near"
+        return "preempted", f"{told}: taken off by the scheduler (requeue, preemption or maintenance)"
+
+
+def is_stale(holder: Mapping[str, Any]) -> bool:
+    """Whether the job that holds a stage's lock is one that the scheduler takes for ended: an earlier start of this
+    very job, or one that is not running any more. Its processes can live on, on a node that was lost."""
+    job_id = holder.get("job")
+    if not job_id:
+        return False
+    if job_id == own_task():
+        return int(holder.get("restart", 0)) < own_restarts()
+    try:
+        job = Slurm().job(job_id)
+    except SchedulerError as error:
+        return "Invalid job id" in str(error)
+    over = job.get("JobState") not in ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED")
+    return over or int(job.get("Restarts") or 0) > int(holder.get("restart", 0))
+
+
+def killed_cause(task: str, code: int, logs: list[Path]) -> tuple[ExitCause, str]:
+    """Cause and reason of the end of an attempt that left no word, its step being over.
+
+    Args:
+        task: the job's id.
+        code: of ``srun``; 128 and more is a signal.
+        logs: of the batch script and of srun, where SLURM says what it did.
+    """
+    name = signal.Signals(code - 128).name if 128 < code < 160 else ""
+    how = f"killed by {name}" if name else f"its process ended with code {code}"
+    for log in logs:
+        try:
+            tail = log.read_bytes()[-20_000:].decode(errors="replace")
+        except OSError:
+            continue
+        if any(sign in tail for sign in _MEMORY_SIGNS):
+            return "out of memory", f"{how}: it used more memory than it was given (memory_gb)"
+    try:
+        states = Slurm().run(["sacct", "--noheader", "--parsable2", "--format=State", f"--jobs={task}"])
+    except SchedulerError:
+        states = ""
+    if "OUT_OF_MEMORY" in states:
+        return "out of memory", f"{how}: it used more memory than it was given (memory_gb)"
+    return "killed", how

@@ -1,0 +1,180 @@
+"""How a plan stands: the run folders' word, and the scheduler's on what is not done, in one or two calls."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from harness.launch.slurm.causes import ENDED
+from harness.launch.slurm.ledger import Submission, Task, open_submissions
+from harness.launch.slurm.scheduler import EndedTask, SchedulerError, Slurm
+from harness.launch.slurm.submit import queued_tasks
+from harness.record.attempts import ExitCause, last_log, list_attempts, open_attempt, settle_lost
+from harness.record.folders import Store
+from harness.record.lock import FileLock
+from harness.record.states import StageState, block, stage_states
+from harness.record.status import Status, write_status
+
+if TYPE_CHECKING:
+    from harness.study.expand import Plan
+
+REASONS = {
+    "Dependency": "waits for what it needs",
+    "JobArrayTaskLimit": "as many of its kind as declared (parallel) are running",
+    "Resources": "waits for free nodes",
+    "Priority": "others come first",
+    "BeginTime": "about to start again",
+    "DependencyNeverSatisfied": "what it needs failed",
+    "QOSMaxJobsPerUserLimit": "as many jobs as the QOS allows are running",
+    "AssocMaxJobsLimit": "as many jobs as the account allows are running",
+}
+"""SLURM's reasons in plain words; others are shown as they are."""
+
+
+@dataclass
+class Look:
+    """A plan's stages as they stand."""
+
+    states: dict[str, StageState]
+    tasks: dict[str, Task] = field(default_factory=dict)
+    """Where stages stand in the queue, by stage id: those that the scheduler has."""
+    trouble: str = ""
+    """Why the scheduler could not be asked; the states are then the folders' alone."""
+
+    @property
+    def open(self) -> bool:
+        """Something is running or queued."""
+        return any(each.state in ("running", "queued") for each in self.states.values())
+
+
+def look(plan: "Plan", store: Store, scheduler: Slurm) -> Look:
+    """State of every stage.
+
+    The scheduler is asked once, and not at all if no submission is open; accounting once, if a job left the queue
+    without its stage's folder saying how it ended, which is then written there.
+    """
+    try:
+        tasks = queued_tasks(store, scheduler)
+    except SchedulerError as error:
+        return Look(stage_states(plan, store), trouble=str(error))
+    states = stage_states(plan, store)
+    gone = {
+        stage_id: task
+        for stage_id, task in tasks.items()
+        if stage_id in states and task.queued is None and _unexplained(states[stage_id])
+    }
+    if gone and _settle(gone, store, scheduler):
+        states = stage_states(plan, store)
+    queued = {stage_id: task for stage_id, task in tasks.items() if task.queued is not None and stage_id in states}
+    for stage_id, task in queued.items():
+        states[stage_id] = _as_queued(states[stage_id], task)
+    for stage_id, task in gone.items():
+        if _unexplained(states[stage_id]):
+            states[stage_id] = replace(states[stage_id], reason=_unknown_end(states[stage_id], task))
+    _close(store, tasks, states)
+    return Look(block(plan, states), queued)
+
+
+def _unexplained(state: StageState) -> bool:
+    """The folder doesn't say why its job is gone."""
+    if state.state == "interrupted":
+        return state.status is not None and state.status.state == "running"
+    return state.state == "missing"
+
+
+def _as_queued(state: StageState, task: Task) -> StageState:
+    """A state with what the scheduler says of the job."""
+    assert task.queued is not None
+    if state.state in ("done", "running"):
+        return state
+    if task.queued.state in ("RUNNING", "CONFIGURING", "STAGE_OUT"):
+        return replace(state, state="running", reason=f"starting on {task.queued.nodes}", status=None)
+    if task.queued.state == "COMPLETING":
+        return state if state.state == "failed" else replace(state, state="queued", reason="ending just now")
+    reason = REASONS.get(task.queued.reason, task.queued.reason)
+    if state.status is not None and state.status.step:
+        reason = f"{reason}; {state.status.step} of {state.status.total} steps are behind it"
+    return replace(state, state="queued", reason=reason)
+
+
+def _unknown_end(state: StageState, task: Task) -> str:
+    if not task.job_id:
+        return "it was never handed over"
+    if task.index in task.submission.cancelled():
+        return "cancelled"
+    logs = task.submission.logs(task.index)
+    where = f"; its log: {logs[-1]}" if logs else ""
+    what = state.reason if state.state == "interrupted" else "it never began"
+    return f"its job {task.job_id} is gone from the queue and nobody knows why; {what}{where}"
+
+
+def _settle(gone: Mapping[str, Task], store: Store, scheduler: Slurm) -> bool:
+    """Write into the folders how their jobs ended, as far as accounting knows. Whether anything was written."""
+    ids = [task.job_id for task in gone.values() if task.job_id]
+    if not ids:
+        return False
+    try:
+        ended: dict[str, EndedTask] = {each.job_id: each for each in scheduler.ended(ids)}
+    except SchedulerError:  # no accounting here
+        ended = {}
+    written = False
+    for stage_id, task in gone.items():
+        end = ended.get(task.job_id)
+        cause: ExitCause | None = ENDED.get(end.state.split()[0]) if end else None
+        if task.index in task.submission.cancelled():
+            cause = "cancelled"
+        if cause is not None:
+            written |= _write_end(stage_id, task, store, cause, end)
+    return written
+
+
+def _write_end(stage_id: str, task: Task, store: Store, cause: ExitCause, end: EndedTask | None) -> bool:
+    """Close the attempt that was cut off, or note one that never began, with the scheduler's word on it."""
+    folder = store.own_folder(stage_id)
+    began = end is not None and end.start not in ("None", "Unknown", "")
+    if cause == "cancelled" and not began and not folder.path.exists():
+        return False
+    reason = f"SLURM: {end.state}, job {end.job_id} on {end.nodes}" if end else "cancelled by ablate cancel"
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.lock_file) as lock:
+        if not lock.acquire(0.0):
+            return False
+        if not settle_lost(folder, cause, reason):
+            if cause == "cancelled" and not began:
+                return False
+            name = f"{task.submission.token}-{task.index}"
+            own = [each for each in list_attempts(folder) if each["submission"] == name]
+            if not own:
+                gpus = task.submission.manifest["gpus"]
+                open_attempt(folder, "slurm", task.job_id, name, gpus).close(cause, f"{reason}, before its work began")
+        number = max((each["attempt"] for each in list_attempts(folder)), default=0)
+        status = folder.status()
+        step, total = (status.step, status.total) if status and status.attempt == number else (0, 0)
+        state = "interrupted" if cause in ("cancelled", "preempted") else "failed"
+        started = status.started if status else 0.0
+        ended = Status(state, number, step, total, reason=f"{cause} ({reason})", started=started)
+        write_status(folder.status_file, ended)
+    return True
+
+
+def _close(store: Store, tasks: Mapping[str, Task], states: Mapping[str, StageState]) -> None:
+    """Close the submissions that nothing is to be learnt from any more, unless somebody is submitting just now."""
+    with FileLock(store.root / ".submitit" / "submit.lock") as lock:
+        if not tasks or not lock.acquire(0.0):
+            return
+        needed: set[Submission] = set()
+        for stage_id, task in tasks.items():
+            if task.queued is not None or stage_id not in states or _unexplained(states[stage_id]):
+                needed.add(task.submission)
+        for each in open_submissions(store):
+            if each not in needed and time.time() - each.manifest["created"] > 1.0:
+                each.close()
+
+
+def log_of(stage_id: str, store: Store, tasks: Mapping[str, Task]) -> list[str]:
+    """Paths of the logs of a stage's latest start: its attempt's, else the batch script's and srun's."""
+    own = last_log(store.own_folder(stage_id))
+    task = tasks.get(stage_id)
+    if own is not None or task is None:
+        return [str(own)] if own else []
+    return [str(path) for path in task.submission.logs(task.index)]
