@@ -118,7 +118,7 @@ def available_cores() -> int:
 def provenance() -> dict[str, Any]:
     """Host, hardware, commit and versions, as an attempt records them."""
     return {
-        "host": socket.gethostname(),
+        "host": os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
         "hardware": hardware(),
         "commit": commit(),
         "versions": versions(),

@@ -147,14 +147,14 @@ def _runs(overview: Overview) -> list[RenderableType]:
 
 
 def _running(running: Mapping[str, StageState], overview: Overview, labels: Mapping[str, str]) -> RenderableType:
-    table = new_table("running", "step", "numbers", "for", "job", "log", right=("step", "for"))
+    table = new_table("running", "step", "numbers", "for", "job", right=("step", "for"))
     for stage_id, each in list(running.items())[:MANY]:
         status = each.status
         step = f"{status.step}/{status.total}" if status and status.total else "starting"
         since = clock(time.time() - status.started) if status and status.started else ""
         job = overview.look.tasks[stage_id].job_id if stage_id in overview.look.tasks else ""
         numbers = numbers_text(status.numbers) if status else each.reason
-        table.add_row(labels[stage_id], step, numbers, since, job, str(each.log or ""))
+        table.add_row(labels[stage_id], step, numbers, since, job)
     return table
 
 
@@ -181,7 +181,7 @@ def submitted_view(found: Submitted, plan: "Plan", labels: Mapping[str, str]) ->
             table.add_row(f"{job}_[{array.indices()}]", array.kind, str(len(array.stages)), _gets(array), waits)
         parts.append(table)
     counted = {
-        "submitted": len(found.stages), "done": len(found.done), "in the queue already": len(found.queued),
+        "submitted" if found.job_ids or not found.arrays else "to submit": len(found.stages), "done": len(found.done), "in the queue already": len(found.queued),
         "at work elsewhere, or waiting for such": len(found.elsewhere), "not taken": len(found.left),
     }  # fmt: skip
     counts = ", ".join(f"{number} {what}" for what, number in counted.items() if number)
