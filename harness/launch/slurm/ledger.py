@@ -134,6 +134,9 @@ def match(submissions: Sequence[Submission], queue: Sequence[QueuedTask]) -> dic
         if each.token in ids and each.job_id is None:
             each.note_submitted(ids[each.token])
         queued = by_token.get(each.token, {})
+        ended = [index for index in each.cancelled() if index in queued and queued[index].state == "COMPLETING"]
+        for index in ended:  # it will not come back, as others may that end
+            del queued[index]
         for index, stage_id in each.stages.items():
             earlier = found.get(stage_id)
             if index in queued or earlier is None or earlier.queued is None:
