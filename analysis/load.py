@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of ``study.json`` and of every table that this code reads."""
 
 OPTION_RULES = ("likelihood_per_token", "likelihood")

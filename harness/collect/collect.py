@@ -19,7 +19,7 @@ from harness.record.folders import Store
 from harness.record.outputs import TEST_FILE
 from harness.record.schemas import SCHEMA_VERSION, TABLE_NAMES, schema
 from harness.record.states import StageState, run_states, stage_states
-from harness.record.status import STATES
+from harness.record.status import FOLDER_STATES
 from harness.scoring.likelihood import OPTION_RULES
 from harness.scoring.rules import RULES
 from harness.scoring.traces import trace_statistics
@@ -179,7 +179,7 @@ def _study_record(plan: Plan, outcome: Mapping[str, tuple[str, str]]) -> dict[st
     completeness = []
     for arm in plan.arms:
         found = Counter(outcome[run.id][0] for run in plan.runs if run.arm == arm.name)
-        completeness.append({"arm": arm.name, "planned": found.total(), **{state: found[state] for state in STATES}})
+        completeness.append({"arm": arm.name, "planned": found.total(), **{state: found[state] for state in FOLDER_STATES}})
     return {
         "schema_version": SCHEMA_VERSION,
         "study": study.study,

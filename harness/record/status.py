@@ -13,6 +13,8 @@ State = Literal["done", "running", "queued", "failed", "blocked", "interrupted",
 the others follow from other stages."""
 
 STATES: tuple[State, ...] = get_args(State)
+FOLDER_STATES = tuple(state for state in STATES if state != "queued")
+"""What the run folders alone can tell."""
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
 }
 
 
-def write(folder: Path, table: str, rows: Iterable[dict[str, Any]], version: int = 2) -> None:
+def write(folder: Path, table: str, rows: Iterable[dict[str, Any]], version: int = 3) -> None:
     """Write one table with the metadata that the collector writes."""
     schema = pa.schema(COLUMNS[table].items(), metadata={"table": table, "schema_version": str(version)})
     pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), folder / f"{table}.parquet")
@@ -129,7 +129,7 @@ def fabricate(
     for name, content in rows.items():
         write(folder, name, content)
     study = {
-        "schema_version": 2,
+        "schema_version": 3,
         "study": "fake",
         "title": "A fabricated study",
         "declared": {},
