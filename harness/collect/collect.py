@@ -179,7 +179,9 @@ def _study_record(plan: Plan, outcome: Mapping[str, tuple[str, str]]) -> dict[st
     completeness = []
     for arm in plan.arms:
         found = Counter(outcome[run.id][0] for run in plan.runs if run.arm == arm.name)
-        completeness.append({"arm": arm.name, "planned": found.total(), **{state: found[state] for state in FOLDER_STATES}})
+        completeness.append(
+            {"arm": arm.name, "planned": found.total(), **{state: found[state] for state in FOLDER_STATES}}
+        )
     return {
         "schema_version": SCHEMA_VERSION,
         "study": study.study,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from harness.launch.kinds import stage_function
 from harness.launch.ranks import Place, call_meeting, join_meeting, own_place
 from harness.launch.work import Signals, WhyStopped, Work, interrupted, stage_context
-from harness.record.attempts import open_attempt
+from harness.record.attempts import ExitCause, list_attempts, open_attempt, settle_lost
 from harness.record.context import StopRequested
 from harness.record.folders import StageFolder, Store
 from harness.record.lock import FileLock, lock_holder
@@ -53,6 +53,8 @@ class StageJob:
     is_stale: Callable[[Mapping[str, Any]], bool] | None = None
     """Tells from what the lock's holder noted that it has no right to it any more, so that it may be seized. None:
     whoever holds the lock keeps it."""
+    earlier_start: Callable[[bool], tuple[ExitCause, str]] | None = None
+    """Tells how an earlier start ended that left no word, given whether its lock had to be seized."""
 
     def __call__(self) -> str:
         """Run the stage and write its folder. Returns ``done`` or why there was nothing to do.
@@ -81,7 +83,7 @@ class StageJob:
             "restart": self.restart,
         }
         with Signals() as signals, lock:
-            if not self._take(lock, holder):
+            if not self._take(lock, holder, folder):
                 call_meeting(self.root, self.submission, place, None)
                 if scheduler == "slurm":  # what waits for this stage must not start now
                     raise StageFailed(f"{self.stage.id}: another job is at work on it: {lock_holder(lock.path)}")
@@ -102,12 +104,17 @@ class StageJob:
             raise StageFailed(f"{self.stage.id}: see {folder.status_file}")
         return "done"
 
-    def _take(self, lock: FileLock, holder: Mapping[str, Any]) -> bool:
-        if lock.acquire(**holder):
-            return True
-        if self.is_stale is None or not self.is_stale(lock_holder(lock.path)):
-            return False
-        lock.seize(**holder)
+    def _take(self, lock: FileLock, holder: Mapping[str, Any], folder: StageFolder) -> bool:
+        """Take the stage's lock, and note how an earlier start of this job ended that couldn't do so itself."""
+        seized = False
+        if not lock.acquire(**holder):
+            if self.is_stale is None or not self.is_stale(lock_holder(lock.path)):
+                return False
+            lock.seize(**holder)
+            seized = True
+        tries = list_attempts(folder) if self.earlier_start and (self.restart or seized) else []
+        if self.earlier_start and tries and tries[-1]["exit"] in ("running", "lost"):
+            settle_lost(folder, *self.earlier_start(seized))
         return True
 
     def _compute_along(self, store: Store, folder: StageFolder, place: Place) -> str:

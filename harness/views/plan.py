@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from harness.record.clean import Cleanable
@@ -13,8 +14,6 @@ from harness.study.disk import format_bytes
 from harness.views.common import new_table
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from harness.study.expand import Plan
 
 

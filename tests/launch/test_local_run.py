@@ -139,7 +139,7 @@ def test_only_some_kinds(toys):
     assert toys.names("end") == ["data"]
     run = run_local(toys.plan, toys.store, only=["evaluate"])
     assert run.exit_code == 1
-    assert "--only" in run.reasons[toys.stages["scores"].id]
+    assert "left out" in run.reasons[toys.stages["scores"].id]
     with pytest.raises(ValueError, match="no stages of kind nonsense; there are cvbench, evaluate"):
         run_local(toys.plan, toys.store, only=["nonsense"])
 

@@ -58,6 +58,7 @@ def _settle(folder: StageFolder, submission: Submission, index: int, code: int) 
         cause, reason = killed_cause(own_task(), code, submission.logs(index))
         reason = f"{reason} before its work began; {_last_words(submission, index)}"
         attempt = open_attempt(folder, "slurm", own_task(), name, manifest["gpus"], own_restarts())
+        submission.copy_logs(index, attempt.log)
         attempt.close(cause, reason)
         if cause == "killed" and code < 128:  # it would happen again
             return _give_up(folder, attempt.number, reason)

@@ -63,11 +63,13 @@ class WhyStopped:
             job, told = {}, f"{told}; {error}"
         if job.get("PreemptTime", "None") not in ("None", "Unknown"):
             return "preempted", f"{told}: by a job of higher priority"
-        if job.get("JobState") == "CANCELLED":
-            return "cancelled", f"{told}: by scancel"
-        limit = self.minutes * 60
-        if time.time() - self.started >= limit - self.signal_before_s - SLACK_S and signal.SIGUSR2 in received:
+        ran, limit = time.time() - self.started, self.minutes * 60
+        if ran >= limit - 1 or (signal.SIGUSR2 in received and ran >= limit - self.signal_before_s - SLACK_S):
             return "timed out", f"{told}: the time limit of {self.minutes} min is near"
+        # What is requeued counts as restarted from the moment on that it is told to end.
+        requeued = int(job.get("Restarts") or 0) > own_restarts()
+        if job.get("JobState") == "CANCELLED" or (job.get("JobState") == "COMPLETING" and not requeued):
+            return "cancelled", f"{told}: by scancel"
         return "preempted", f"{told}: taken off by the scheduler (requeue, preemption or maintenance)"
 
 
@@ -85,6 +87,23 @@ def is_stale(holder: Mapping[str, Any]) -> bool:
         return "Invalid job id" in str(error)
     over = job.get("JobState") not in ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED")
     return over or int(job.get("Restarts") or 0) > int(holder.get("restart", 0))
+
+
+def earlier_start(seized: bool) -> tuple[ExitCause, str]:
+    """How the start before this one ended, if it left no word.
+
+    Args:
+        seized: its processes are still there, and out of reach: the scheduler would have ended them on a node that it
+            has.
+    """
+    try:
+        states = [each.state.split()[0] for each in Slurm().ended([own_task()])]
+    except SchedulerError:  # no accounting here
+        states = []
+    before = next((each for each in reversed(states) if each not in ("RUNNING", "PENDING", "COMPLETING")), None)
+    if seized or before in ("NODE_FAIL", "BOOT_FAIL"):
+        return "node failed", "SLURM lost its node and started the job anew"
+    return ("lost", "") if before is None else (ENDED.get(before, "lost"), f"SLURM: {before}")
 
 
 def killed_cause(task: str, code: int, logs: list[Path]) -> tuple[ExitCause, str]:

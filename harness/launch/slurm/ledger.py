@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.launch.slurm.scheduler import QueuedTask
-from harness.record.atomic import read_json, write_json
+from harness.record.atomic import read_json, write_json, write_text
 from harness.record.folders import Store
 from harness.study.stage import Stage
 
@@ -93,6 +93,11 @@ class Submission:
         """Logs of a task outside of its attempts: the batch script's and srun's."""
         pattern = re.compile(rf"\d+_{index}_\d+_log\.(out|err)")
         return sorted(path for path in self.path.glob("*_log.*") if pattern.fullmatch(path.name))
+
+    def copy_logs(self, index: int, target: Path) -> None:
+        """What the batch script and srun said, as the log of an attempt that had none of its own."""
+        said = "".join(f"==> {path}\n{path.read_text(errors='replace')}\n" for path in self.logs(index))
+        write_text(target, said or "neither the batch script nor srun said anything\n")
 
 
 def submission_folder(store: Store, token: str) -> Path:

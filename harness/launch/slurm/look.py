@@ -145,8 +145,9 @@ def _write_end(stage_id: str, task: Task, store: Store, cause: ExitCause, end: E
             name = f"{task.submission.token}-{task.index}"
             own = [each for each in list_attempts(folder) if each["submission"] == name]
             if not own:
-                gpus = task.submission.manifest["gpus"]
-                open_attempt(folder, "slurm", task.job_id, name, gpus).close(cause, f"{reason}, before its work began")
+                attempt = open_attempt(folder, "slurm", task.job_id, name, task.submission.manifest["gpus"])
+                task.submission.copy_logs(task.index, attempt.log)
+                attempt.close(cause, f"{reason}, before its work began")
         number = max((each["attempt"] for each in list_attempts(folder)), default=0)
         status = folder.status()
         step, total = (status.step, status.total) if status and status.attempt == number else (0, 0)

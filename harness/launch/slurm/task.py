@@ -16,7 +16,7 @@ def main(folder: Path) -> None:
         StageFailed, SystemExit: as `harness.launch.job.StageJob`.
     """
     from harness.launch.job import StageJob
-    from harness.launch.slurm.causes import WhyStopped, is_stale, own_restarts
+    from harness.launch.slurm.causes import WhyStopped, earlier_start, is_stale, own_restarts
     from harness.launch.slurm.ledger import Submission
 
     submission = Submission(folder)
@@ -32,6 +32,7 @@ def main(folder: Path) -> None:
         restart=own_restarts(),
         why_stopped=WhyStopped(submission, index, manifest["minutes"], manifest["signal_before_s"]),
         is_stale=is_stale,
+        earlier_start=earlier_start,
     )
     print(job(), flush=True)
 

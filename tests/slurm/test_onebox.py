@@ -1,0 +1,155 @@
+"""The cluster that the tests of real SLURM run on is what they take it for."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.slurm.conftest import running_cluster
+from tests.slurm.onebox import ClusterFailed, ClusterUnavailable, OneBox, Options
+from tests.slurm.processes import is_alive, state_of, wait_until
+
+Submit = Callable[..., str]
+
+
+def ask(box: OneBox, *command: str) -> str:
+    """What one of SLURM's commands prints."""
+    ran = subprocess.run(command, env={**os.environ, **box.environment()}, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.strip()
+
+
+def submit(box: OneBox, folder: Path, script: str, *options: str) -> str:
+    """Job id of a batch script whose output goes to ``<folder>/out``, appended."""
+    out = [f"--output={folder}/out", "--open-mode=append", f"--chdir={folder}"]
+    return ask(box, "sbatch", "--parsable", *out, *options, f"--wrap={script}")
+
+
+def output(folder: Path) -> list[str]:
+    return (folder / "out").read_text().splitlines() if (folder / "out").exists() else []
+
+
+def states(box: OneBox, job_id: str, *options: str) -> list[str]:
+    """What sacct says of a job, earlier runs with ``-D``."""
+    return ask(box, "sacct", "-n", "-X", "-P", "-o", "State", "-j", job_id, *options).split("\n")
+
+
+def test_up_again_leaves_everything_as_it_is(slurm: OneBox) -> None:
+    before = slurm.strays()
+    slurm.up()
+    OneBox(slurm.root, slurm.options).up()
+    assert slurm.strays() == before
+
+
+def test_nodes_give_out_gpus_and_know_their_features(clean_slurm: OneBox) -> None:
+    count = str(len(clean_slurm.nodes))
+    script = 'echo "$SLURMD_NODENAME $CUDA_VISIBLE_DEVICES"'
+    said = ask(clean_slurm, "srun", "-N", count, "-n", count, "--gpus-per-node=2", "--mem=50", "sh", "-c", script)
+    assert sorted(said.splitlines()) == [f"{node} 0,1" for node in clean_slurm.nodes]
+    chosen = ask(clean_slurm, "srun", "-C", "h100", "--mem=50", "sh", "-c", script)
+    assert chosen.split()[0] in clean_slurm.nodes[2:]
+
+
+def test_what_takes_too_much_memory_is_killed(clean_slurm: OneBox, tmp_path: Path) -> None:
+    greedy = shlex.quote("import time; x = bytearray(300_000_000); time.sleep(10)")
+    job_id = submit(
+        clean_slurm, tmp_path, f"srun {shlex.quote(sys.executable)} -c {greedy}; echo srun: $?", "--mem=100"
+    )
+    assert wait_until(lambda: output(tmp_path)[-1:] not in ([], ["srun: 0"]), 30)
+    assert wait_until(lambda: states(clean_slurm, job_id) == ["COMPLETED"], 15), "the script goes on"
+    step = ask(clean_slurm, "sacct", "-n", "-P", "-o", "State", "-j", f"{job_id}.0")
+    assert step == "OUT_OF_MEMORY" or step.startswith("CANCELLED")  # by the kernel, or by polling
+
+
+def test_a_preempted_job_is_told_and_runs_again(clean_slurm: OneBox, tmp_path: Path) -> None:
+    script = "trap 'echo told $SLURM_RESTART_COUNT; exit 3' USR2; echo start $SLURM_RESTART_COUNT; sleep 100 & wait"
+    everything = [f"-N{len(clean_slurm.nodes)}", "--exclusive", "--mem=50"]
+    job_id = submit(clean_slurm, tmp_path, script, *everything, "--signal=B:USR2@90", "--requeue")
+    assert wait_until(lambda: output(tmp_path) == ["start"], 15)
+    ask(clean_slurm, "srun", "-p", "high", *everything, "true")
+    assert output(tmp_path)[1] == "told"
+    assert job_id
+
+
+def test_a_node_that_hangs_and_comes_back(clean_slurm: OneBox, tmp_path: Path) -> None:
+    script = "echo start $SLURMD_NODENAME; setsid sleep 100 & srun sleep 100"
+    job_id = submit(clean_slurm, tmp_path, script, "--mem=100", "--requeue")
+    assert wait_until(lambda: output(tmp_path) != [] and ".0" in ask(clean_slurm, "squeue", "-hs"), 15)
+    node = output(tmp_path)[0].split()[1]
+    clean_slurm.kill_node(node)
+    frozen = clean_slurm.processes_of(node)
+    assert len(frozen) >= 5, "two slurmstepds, the script, its child that left its group, srun and the step"
+    assert {state_of(pid) for pid in frozen} == {"T"}
+    with pytest.raises(ProcessLookupError):
+        clean_slurm.node_pid(node)
+
+    clean_slurm.mark_down(node)
+    assert wait_until(lambda: len(output(tmp_path)) == 2, 30)
+    assert output(tmp_path)[1].split()[1] != node
+    assert wait_until(lambda: states(clean_slurm, job_id, "-D") == ["NODE_FAIL", "RUNNING"], 15)
+    assert all(map(is_alive, frozen))
+
+    clean_slurm.revive_node(node)
+    assert wait_until(lambda: not any(map(is_alive, frozen)), 20), "what was requeued is ended on the old node"
+    assert states(clean_slurm, job_id) == ["RUNNING"]
+    assert ask(clean_slurm, "srun", "-w", node, "--mem=50", "echo", "back") == "back"
+
+
+def test_a_cluster_without_accounting_beside(slurm: OneBox, plain_cluster: OneBox, tmp_path: Path) -> None:
+    assert not set(slurm.nodes) & set(plain_cluster.nodes)
+    with pytest.raises(AssertionError, match="accounting storage is disabled"):
+        ask(plain_cluster, "sacct")
+    submit(plain_cluster, tmp_path, "true", "--array=0-99", "--hold")
+    with pytest.raises(AssertionError, match="Invalid job array specification"):
+        submit(plain_cluster, tmp_path, "true", "--array=0-100", "--hold")
+    assert ask(slurm, "squeue", "-h") == ""
+    plain_cluster.clear()
+    assert ask(plain_cluster, "squeue", "-h") == ""
+
+
+def test_down_leaves_nothing(tmp_path: Path) -> None:
+    with running_cluster(Options(nodes=2, accounting=False)) as box:
+        for node in box.nodes:
+            submit(
+                box, tmp_path, "trap '' TERM; setsid sleep 100 & echo started; srun sleep 100", "--mem=100", "-w", node
+            )
+        assert wait_until(lambda: len(output(tmp_path)) == 2, 15)
+        box.kill_node(box.nodes[0])
+        there = box.strays()
+        box.down()
+        assert [pid for pid in there if is_alive(pid)] == []
+        assert list(Path("/sys/fs/cgroup").glob(f"*/slurm_{box.nodes[0]}")) == []
+        box.down()
+
+
+def test_a_killed_test_run_leaves_nothing(tmp_path: Path) -> None:
+    script = f"""
+from tests.slurm.conftest import *
+with running_cluster(Options(nodes=1, accounting=False)) as box:
+    open({str(tmp_path / "pids")!r}, "w").write(" ".join(map(str, [*box.strays(), box.root])))
+    import time; time.sleep(100)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[2]) as process:
+        assert wait_until(lambda: (tmp_path / "pids").exists(), 30)
+        process.send_signal(signal.SIGKILL)
+    *pids, root = (tmp_path / "pids").read_text().split()
+    assert wait_until(lambda: not any(is_alive(int(pid)) for pid in pids) and not Path(root).exists(), 30)
+
+
+def test_a_daemon_that_ends_says_why_and_leaves_nothing(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ClusterFailed, match=r"(?s)slurmctld doesn't start.*SelectTypeParameters"),
+        running_cluster(Options(nodes=1, accounting=False, more=("SelectTypeParameters=nonsense",))),
+    ):
+        pass
+
+
+def test_without_root_one_line_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(ClusterUnavailable, match="needs root"):
+        OneBox(Path("/tmp/onebox-none")).up()
