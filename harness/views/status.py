@@ -180,10 +180,14 @@ def submitted_view(found: Submitted, plan: "Plan", labels: Mapping[str, str]) ->
             job = found.job_ids.get(array.number, f"<{array.number}>")
             table.add_row(f"{job}_[{array.indices()}]", array.kind, str(len(array.stages)), _gets(array), waits)
         parts.append(table)
+    handed_over = bool(found.job_ids) or not found.arrays
     counted = {
-        "submitted" if found.job_ids or not found.arrays else "to submit": len(found.stages), "done": len(found.done), "in the queue already": len(found.queued),
-        "at work elsewhere, or waiting for such": len(found.elsewhere), "not taken": len(found.left),
-    }  # fmt: skip
+        "submitted" if handed_over else "to submit": len(found.stages),
+        "done": len(found.done),
+        "in the queue already": len(found.queued),
+        "at work elsewhere, or waiting for such": len(found.elsewhere),
+        "not taken": len(found.left),
+    }
     counts = ", ".join(f"{number} {what}" for what, number in counted.items() if number)
     parts.append(Text(f"of {len(plan.stages)} stages: {counts}"))
     if found.elsewhere:

@@ -84,12 +84,15 @@ class OneBox:
         for state in ("PENDING", "RUNNING", "SUSPENDED"):  # what waits for a place first
             self._try(["scancel", "-Q", f"--state={state}"])
 
+        dead = [node for node in files.known_nodes(self.root) if self._slurmd(node).pid() is None]
+        for node in dead:  # else SLURM waits for it to say that its jobs have ended
+            self._try(["scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=dead"])
+
         def none_left() -> bool:
             for node in files.known_nodes(self.root):
                 # A slurmstepd that lives reports the end, and one of a dead node nobody would end.
-                alive = self._slurmd(node).pid() is not None
                 pids = self.processes_of(node)
-                send([pid for pid in pids if not alive or name_of(pid) != "slurmstepd"], signal.SIGKILL)
+                send([pid for pid in pids if node in dead or name_of(pid) != "slurmstepd"], signal.SIGKILL)
             return self._try(["squeue", "-h"]) == ""
 
         return wait_until(none_left, seconds, every=0.1)
@@ -138,9 +141,18 @@ class OneBox:
     def revive_node(self, node: str) -> None:
         """Make a node that hung go on; returns when it takes jobs.
 
-        What stood still runs again, until the node has registered and is told to end what was requeued meanwhile.
+        What stood still runs again, until the node has registered and is told to end what was requeued meanwhile
+        (about a second). Except that the sruns of lost jobs stay still until then: this host's kernel has kept the
+        news of the node's failure for them, which a node that really hung never gets, and they would answer it by
+        cancelling the step of their number, which by now is that of the job's next run.
         """
-        send([pid for pid in self.processes_of(node) if state_of(pid) == "T"], signal.SIGCONT)
+        running = self._try(["squeue", "-h", "-w", node, "-t", "RUNNING", "-o", "%A"]) or ""
+        still = [pid for pid in self.processes_of(node) if state_of(pid) == "T"]
+        waits = {
+            pid for pid in still
+            if name_of(pid) == "srun" and not any(has_variable(pid, "SLURM_JOB_ID", job) for job in running.split())
+        }  # fmt: skip
+        send([pid for pid in still if pid not in waits], signal.SIGCONT)
         self._start_slurmd(node)
         self._wait_for_nodes([node])
 
