@@ -9,7 +9,7 @@ from harness.launch.slurm.submit import stage_resources
 from harness.record.attempts import list_attempts
 from harness.record.folders import Store
 from harness.record.states import StageState
-from harness.study.describe import format_hours
+from harness.study.description import format_hours
 from harness.study.estimate import Measured, estimate
 from harness.study.resources import ByKind, processes_of
 from harness.study.stage import REVISIONS, Stage

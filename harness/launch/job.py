@@ -149,8 +149,11 @@ def _own_session() -> int | None:
 
 def _scheduler() -> tuple[str, str]:
     """Name of the scheduler and id of this job there."""
-    if "SUBMITIT_EXECUTOR" not in os.environ:
+    executor = os.environ.get("SUBMITIT_EXECUTOR")
+    if executor is None:
         return "none", str(os.getpid())
+    if executor == "slurm":
+        return "slurm", f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
     from submitit import JobEnvironment
 
     environment = JobEnvironment()

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from harness.record.clean import Cleanable
 from harness.record.states import stage_labels
-from harness.study.describe import ClaimRow, Description, format_hours, format_seconds
+from harness.study.description import ClaimRow, Description, format_hours, format_seconds
 from harness.study.disk import format_bytes
 from harness.views.common import new_table
 

@@ -142,17 +142,16 @@ class OneBox:
         """Make a node that hung go on; returns when it takes jobs.
 
         What stood still runs again, until the node has registered and is told to end what was requeued meanwhile
-        (about a second). Except that the sruns of lost jobs stay still until then: this host's kernel has kept the
-        news of the node's failure for them, which a node that really hung never gets, and they would answer it by
-        cancelling the step of their number, which by now is that of the job's next run.
+        (about a second). Not so the sruns of lost jobs: this host's kernel has kept the news of the node's failure for
+        them, which no node that hangs ever gets, and they would answer it by cancelling the step of their number, which
+        by now is that of the job's next run.
         """
-        running = self._try(["squeue", "-h", "-w", node, "-t", "RUNNING", "-o", "%A"]) or ""
+        running = (self._try(["squeue", "-h", "-w", node, "-t", "RUNNING", "-o", "%A"]) or "").split()
         still = [pid for pid in self.processes_of(node) if state_of(pid) == "T"]
-        waits = {
-            pid for pid in still
-            if name_of(pid) == "srun" and not any(has_variable(pid, "SLURM_JOB_ID", job) for job in running.split())
-        }  # fmt: skip
-        send([pid for pid in still if pid not in waits], signal.SIGCONT)
+        sruns = [pid for pid in still if name_of(pid) == "srun"]
+        lost = [pid for pid in sruns if not any(has_variable(pid, "SLURM_JOB_ID", job) for job in running)]
+        send(lost, signal.SIGKILL)
+        send(still, signal.SIGCONT)
         self._start_slurmd(node)
         self._wait_for_nodes([node])
 

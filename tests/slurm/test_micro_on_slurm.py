@@ -24,7 +24,7 @@ def site(tmp_path: Path) -> Path:
 def test_the_study_on_four_nodes_gives_the_tables_of_a_local_run(tmp_path: Path, site: Path, slurm: OneBox) -> None:
     """Begun here, gone on with there."""
     cluster, local = tmp_path / "cluster", tmp_path / "local"
-    ablate("run", SMALL, "--store", cluster, "--only", "world", "--no-compare", code=1)
+    ablate("run", SMALL, "--store", cluster, "--only", "world", "--no-compare")
     where = ("--store", cluster, "--site", site)
     text = ablate("run", SMALL, *where, "--on", "slurm", "--allow-dirty", "--attach", "--results", cluster / "results")
     assert "2 done" in text  # the shipped base model and the world
@@ -46,7 +46,7 @@ def test_the_study_on_four_nodes_gives_the_tables_of_a_local_run(tmp_path: Path,
 
 
 def test_a_time_limit_in_the_middle_of_grpo_is_gone_on_from_bit_for_bit(tmp_path: Path) -> None:
-    steps = "grpo={steps: 90, prompts_per_step: 8, warmup_steps: 0, checkpoint_every: 30, resume_every: 40}"
+    steps = "grpo={steps: 60, prompts_per_step: 8, warmup_steps: 0, checkpoint_every: 30, resume_every: 40}"
     study = [*ONE_GRPO, steps]
     limit = "resources.grpo={cpus: 1, memory_gb: 4, time: '1', signal_before_s: 20, timeouts: 9}"
     cluster, local = tmp_path / "cluster", tmp_path / "local"

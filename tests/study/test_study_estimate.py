@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.study import Measured, Stage, describe, estimate_seconds, format_seconds, wall_seconds
-from harness.study.describe import format_hours
+from harness.study.description import format_hours
 from harness.study.estimate import Assumed, assume, estimate
 from harness.study.stage import REVISIONS
 
