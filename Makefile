@@ -1,17 +1,22 @@
-# make demo: the miniature study, from nothing to a finished comparison.   make test: every test.
+# make demo: the miniature study, from nothing to a finished comparison.   make test: every test but those of
+# make test-slurm: on a real SLURM, brought up on this machine (Debian, as root) and taken down again.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # Where there is no CPU wheel of torch at hand: make demo PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PIP_ARGS ?=
 VENV := .venv
 PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check $(PIP_ARGS) --constraint constraints.txt
 
-.PHONY: demo test check rehearse install base clean
+.PHONY: demo test test-slurm check rehearse install base clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/ablate run sweeps/micro.yaml --results results/demo
 
 test: $(VENV)/.installed-test
 	$(VENV)/bin/python -m pytest
+
+# Installs Debian's packages of SLURM if they are not there. Where SLURM can't be had it says why, and fails.
+test-slurm: $(VENV)/.installed-test
+	$(VENV)/bin/python -m pytest tests/slurm
 
 check: $(VENV)/.installed-test
 	$(VENV)/bin/ruff check .

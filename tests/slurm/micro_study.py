@@ -31,11 +31,11 @@ ONE_GRPO = [
 """Overrides that leave one GRPO run of the study."""
 SITE = """\
 resources:
-  all: {partition: main, account: ci, qos: normal, cpus: 30, memory_gb: 8, time: "0:30:00"}
+  all: {partition: main, account: ci, qos: normal, cpus: 60, memory_gb: 8, time: "0:30:00"}
   grpo: {gpus: 1}
   evaluate: {gpus: 1, parallel: 6}
 """
-"""Thirty of a node's cores for each stage, so that no node takes more than two."""
+"""Nearly all of a node's cores for each stage, so that no node takes two."""
 
 
 def ablate(verb: str, overrides: list[str], *arguments: str | Path, code: int = 0) -> str:

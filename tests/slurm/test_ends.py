@@ -1,6 +1,7 @@
 """However a job ends, its stage goes on where it was, within what was declared, and its attempts say how they ended."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from harness.record.lock import lock_holder
 from tests.slurm.onebox import OneBox
-from tests.slurm.toy_study import ToyStudy, slurm
+from tests.slurm.toy_study import ROOT, ToyStudy, slurm
 
 
 @pytest.fixture
@@ -195,3 +196,34 @@ def test_a_submission_that_dies_after_sbatch_leaves_no_orphan_and_no_duplicate(t
     toy.attach()
     for stage in toy.status()["stages"]:
         assert len(toy.attempts(stage)) == (0 if stage.startswith("pretrain") else 1)
+
+
+def test_two_submissions_at_once_hand_over_every_stage_once(toy: ToyStudy) -> None:
+    toy.order(world={"steps": 30, "seconds": 0.1})
+    command = [sys.executable, "-m", "harness.cli", "run", "toy.yaml", "--on", "slurm", "--allow-dirty"]
+    both = [
+        subprocess.Popen(command, cwd=toy.folder, env=toy.environment, stdout=subprocess.PIPE, text=True) for _ in "ab"
+    ]
+    texts = sorted(process.communicate(timeout=60)[0].splitlines()[-1] for process in both)
+    assert texts == [
+        "of 7 stages: 1 done, 6 in the queue already",
+        "of 7 stages: 6 submitted, 1 done",
+    ]
+    toy.attach()
+    assert all(len(toy.attempts(stage)) <= 1 for stage in toy.status()["stages"])
+    assert len(toy.events("start")) == 6
+
+
+def test_jobs_run_the_code_that_was_there_when_they_were_submitted(toy: ToyStudy) -> None:
+    """The package that the verb came from changes while the jobs wait."""
+    copied = toy.folder / "checkout"
+    shutil.copytree(ROOT / "harness", copied / "harness", ignore=shutil.ignore_patterns("__pycache__"))
+    toy.environment["PYTHONPATH"] = toy.environment["PYTHONPATH"].replace(str(ROOT), str(copied))
+    toy.order(world={"steps": 40, "seconds": 0.1})
+    toy.submit()
+    for module in (copied / "harness" / "launch").rglob("*.py"):
+        module.write_text("raise SystemExit('this is another code')\n")
+    toy.environment["PYTHONPATH"] = toy.environment["PYTHONPATH"].replace(str(copied), str(ROOT))
+    toy.attach()
+    (code,) = (toy.store.root / ".code").iterdir()
+    assert "torch==" in (code / "environment.txt").read_text()
