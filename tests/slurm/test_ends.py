@@ -5,13 +5,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from harness.record.lock import lock_holder
 from tests.slurm.onebox import OneBox
-from tests.slurm.toy_study import ROOT, ToyStudy, slurm
+from tests.slurm.toy_study import HERE, ROOT, ToyStudy, slurm
 
 
 @pytest.fixture
@@ -200,11 +201,9 @@ def test_a_submission_that_dies_after_sbatch_leaves_no_orphan_and_no_duplicate(t
 
 def test_two_submissions_at_once_hand_over_every_stage_once(toy: ToyStudy) -> None:
     toy.order(world={"steps": 30, "seconds": 0.1})
-    command = [sys.executable, "-m", "harness.cli", "run", "toy.yaml", "--on", "slurm", "--allow-dirty"]
-    both = [
-        subprocess.Popen(command, cwd=toy.folder, env=toy.environment, stdout=subprocess.PIPE, text=True) for _ in "ab"
-    ]
-    texts = sorted(process.communicate(timeout=60)[0].splitlines()[-1] for process in both)
+    with ThreadPoolExecutor() as pool:
+        both = pool.map(lambda _: toy.submit(), range(2))
+    texts = sorted(text.splitlines()[-1] for text in both)
     assert texts == [
         "of 7 stages: 1 done, 6 in the queue already",
         "of 7 stages: 6 submitted, 1 done",
@@ -218,12 +217,13 @@ def test_jobs_run_the_code_that_was_there_when_they_were_submitted(toy: ToyStudy
     """The package that the verb came from changes while the jobs wait."""
     copied = toy.folder / "checkout"
     shutil.copytree(ROOT / "harness", copied / "harness", ignore=shutil.ignore_patterns("__pycache__"))
-    toy.environment["PYTHONPATH"] = toy.environment["PYTHONPATH"].replace(str(ROOT), str(copied))
+    usual = toy.environment["PYTHONPATH"]
+    toy.environment["PYTHONPATH"] = os.pathsep.join([str(copied), str(HERE)])
     toy.order(world={"steps": 40, "seconds": 0.1})
     toy.submit()
     for module in (copied / "harness" / "launch").rglob("*.py"):
         module.write_text("raise SystemExit('this is another code')\n")
-    toy.environment["PYTHONPATH"] = toy.environment["PYTHONPATH"].replace(str(copied), str(ROOT))
+    toy.environment["PYTHONPATH"] = usual
     toy.attach()
     (code,) = (toy.store.root / ".code").iterdir()
     assert "torch==" in (code / "environment.txt").read_text()

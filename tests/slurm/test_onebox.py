@@ -62,8 +62,8 @@ def test_what_takes_too_much_memory_is_killed(clean_slurm: OneBox, tmp_path: Pat
     assert step == "OUT_OF_MEMORY" or step.startswith("CANCELLED")  # by the kernel, or by polling
 
 
-def test_a_preempted_job_is_told_and_runs_again(clean_slurm: OneBox, tmp_path: Path) -> None:
-    script = "trap 'echo told $SLURM_RESTART_COUNT; exit 3' USR2; echo start $SLURM_RESTART_COUNT; sleep 100 & wait"
+def test_a_job_is_told_of_its_preemption(clean_slurm: OneBox, tmp_path: Path) -> None:
+    script = "trap 'echo told; exit 3' USR2; echo start; sleep 100 & wait"
     everything = [f"-N{len(clean_slurm.nodes)}", "--exclusive", "--mem=50"]
     submit(clean_slurm, tmp_path, script, *everything, "--signal=B:USR2@90", "--requeue")
     assert wait_until(lambda: output(tmp_path) == ["start"], 15)
@@ -71,28 +71,47 @@ def test_a_preempted_job_is_told_and_runs_again(clean_slurm: OneBox, tmp_path: P
     assert output(tmp_path)[1] == "told"
 
 
+STEP = "srun sh -c 'echo step; until [ -e go ]; do sleep 0.2; done'"
+
+
+def submit_waiting(box: OneBox, folder: Path) -> tuple[str, str]:
+    """Id and node of a job whose step runs until there is a file ``go``, beside a child that left its group."""
+    script = f"echo $SLURMD_NODENAME; setsid sleep 100 & {STEP}; echo srun: $?"
+    job_id = submit(box, folder, script, "--mem=100", "--requeue")
+    assert wait_until(lambda: len(output(folder)) == 2, 15)
+    return job_id, output(folder)[0]
+
+
 def test_a_node_that_hangs_and_comes_back(clean_slurm: OneBox, tmp_path: Path) -> None:
-    script = "echo start $SLURMD_NODENAME; setsid sleep 100 & srun sleep 100"
-    job_id = submit(clean_slurm, tmp_path, script, "--mem=100", "--requeue")
-    assert wait_until(lambda: output(tmp_path) != [] and ".0" in ask(clean_slurm, "squeue", "-hs"), 15)
-    node = output(tmp_path)[0].split()[1]
+    job_id, node = submit_waiting(clean_slurm, tmp_path)
     clean_slurm.kill_node(node)
     frozen = clean_slurm.processes_of(node)
-    assert len(frozen) >= 5, "two slurmstepds, the script, its child that left its group, srun and the step"
+    assert len(frozen) >= 6, "two slurmstepds, the script, its child that left its group, srun and the step"
     assert {state_of(pid) for pid in frozen} == {"T"}
     with pytest.raises(ProcessLookupError):
         clean_slurm.node_pid(node)
 
     clean_slurm.mark_down(node)
-    assert wait_until(lambda: len(output(tmp_path)) == 2, 30)
-    assert output(tmp_path)[1].split()[1] != node
+    assert wait_until(lambda: len(output(tmp_path)) == 4, 30)
+    assert output(tmp_path)[2] != node
     assert wait_until(lambda: states(clean_slurm, job_id, "-D") == ["NODE_FAIL", "RUNNING"], 15)
     assert all(map(is_alive, frozen))
 
     clean_slurm.revive_node(node)
     assert wait_until(lambda: not any(map(is_alive, frozen)), 20), "what was requeued is ended on the old node"
-    assert states(clean_slurm, job_id) == ["RUNNING"]
     assert ask(clean_slurm, "srun", "-w", node, "--mem=50", "echo", "back") == "back"
+    (tmp_path / "go").touch()
+    assert wait_until(lambda: states(clean_slurm, job_id) == ["COMPLETED"], 15), "the next run isn't disturbed"
+    assert output(tmp_path)[-1] == "srun: 0"
+
+
+def test_a_node_that_hangs_for_a_moment_loses_nothing(clean_slurm: OneBox, tmp_path: Path) -> None:
+    job_id, node = submit_waiting(clean_slurm, tmp_path)
+    clean_slurm.kill_node(node)
+    clean_slurm.revive_node(node)
+    (tmp_path / "go").touch()
+    assert wait_until(lambda: states(clean_slurm, job_id, "-D") == ["COMPLETED"], 15)
+    assert [line for line in output(tmp_path) if line != "srun: got SIGCONT"] == [node, "step", "srun: 0"]
 
 
 def test_a_cluster_without_accounting_beside(slurm: OneBox, plain_cluster: OneBox, tmp_path: Path) -> None:
