@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from harness.study.errors import StudyError
+from harness.study.errors import Problem, StudyError
 from harness.study.messages import validated
 from harness.study.settings import Settings
 from harness.study.source import read_source
@@ -152,6 +152,8 @@ def load_site(path: Path) -> SiteFile:
     Raises:
         StudyError: one line per problem, with file and line.
     """
+    if not path.is_file():
+        raise StudyError([Problem((), "there is no such site file")], lambda _: str(path))
     source = read_source(path)
     try:
         return validated(SiteFile, source.data)

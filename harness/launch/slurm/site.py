@@ -83,13 +83,13 @@ def check_resources(asked: Iterable[tuple[str, Resources, int]], cluster: Cluste
     Args:
         asked: kind of stage, its resources and its number of processes.
     """
-    problems: list[str] = []
+    kinds: dict[str, list[str]] = {}
     for kind, resources, processes in asked:
         for field, text in _problems(resources, processes, cluster):
-            line = f"resources of {kind} stages: {field}: {text}"
-            if line not in problems:
-                problems.append(line)
-    return problems
+            found = kinds.setdefault(f"{field}: {text}", [])
+            if kind not in found:
+                found.append(kind)
+    return [f"resources of {', '.join(found)} stages: {problem}" for problem, found in kinds.items()]
 
 
 def _problems(given: Resources, processes: int, cluster: Cluster) -> Iterable[tuple[str, str]]:
