@@ -55,7 +55,7 @@ def _settle(folder: StageFolder, submission: Submission, index: int, code: int) 
     manifest, name = submission.manifest, f"{submission.token}-{index}"
     number, own = _own_attempts(folder, name)
     if not own or own[-1]["restart"] != own_restarts():
-        cause, reason = killed_cause(own_task(), code, submission.logs(index))
+        cause, reason = killed_cause(own_task(), code, submission.said(index).values())
         reason = f"{reason} before its work began; {_last_words(submission, index)}"
         attempt = open_attempt(folder, "slurm", own_task(), name, manifest["gpus"], own_restarts())
         submission.copy_logs(index, attempt.log)
@@ -64,7 +64,7 @@ def _settle(folder: StageFolder, submission: Submission, index: int, code: int) 
             return _give_up(folder, attempt.number, reason)
         number, own = _own_attempts(folder, name)
     elif own[-1]["exit"] in ("running", "lost"):
-        settle_lost(folder, *killed_cause(own_task(), code, submission.logs(index)))
+        settle_lost(folder, *killed_cause(own_task(), code, submission.said(index).values()))
         number, own = _own_attempts(folder, name)
     elif own[-1]["exit"] == "failed":
         return f"failed: {own[-1]['reason']}"
@@ -94,8 +94,8 @@ def _give_up(folder: StageFolder, attempt: int, reason: str) -> str:
 
 
 def _last_words(submission: Submission, index: int) -> str:
-    for log in submission.logs(index):
-        lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    for log, text in submission.said(index).items():
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
         if lines:
             return f"{lines[-1][:200]} ({log})"
     return "it left no message"

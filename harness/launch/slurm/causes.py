@@ -3,9 +3,8 @@
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from harness.launch.slurm.ledger import Submission
@@ -29,7 +28,7 @@ ENDED: dict[str, ExitCause] = {
 }
 """From accounting's states of a job whose attempt could not say itself how it ended."""
 
-_MEMORY_SIGNS = ("oom-kill", "oom_kill", "out-of-memory", "out of memory", "exceeded memory limit", "OUT_OF_MEMORY")
+_MEMORY_SIGNS = ("oom-kill", "oom_kill", "out-of-memory", "out of memory", "exceeded memory limit")
 
 
 def own_task() -> str:
@@ -106,23 +105,18 @@ def earlier_start(seized: bool) -> tuple[ExitCause, str]:
     return ("lost", "") if before is None else (ENDED.get(before, "lost"), f"SLURM: {before}")
 
 
-def killed_cause(task: str, code: int, logs: list[Path]) -> tuple[ExitCause, str]:
+def killed_cause(task: str, code: int, said: Iterable[str]) -> tuple[ExitCause, str]:
     """Cause and reason of the end of an attempt that left no word, its step being over.
 
     Args:
         task: the job's id.
         code: of ``srun``; 128 and more is a signal.
-        logs: of the batch script and of srun, where SLURM says what it did.
+        said: by the batch script and srun since the start, where SLURM says what it did.
     """
     name = signal.Signals(code - 128).name if 128 < code < 160 else ""
     how = f"killed by {name}" if name else f"its process ended with code {code}"
-    for log in logs:
-        try:
-            tail = log.read_bytes()[-20_000:].decode(errors="replace")
-        except OSError:
-            continue
-        if any(sign in tail for sign in _MEMORY_SIGNS):
-            return "out of memory", f"{how}: it used more memory than it was given (memory_gb)"
+    if any(sign in text.lower() for text in said for sign in _MEMORY_SIGNS):
+        return "out of memory", f"{how}: it used more memory than it was given (memory_gb)"
     try:
         states = Slurm().run(["sacct", "--noheader", "--parsable2", "--format=State", f"--jobs={task}"])
     except SchedulerError:

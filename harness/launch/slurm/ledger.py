@@ -21,6 +21,9 @@ from harness.study.stage import Stage
 _JOB_NAME = re.compile(r"ablate-[a-z]+-([0-9a-f]{12})")
 _TASK = re.compile(r"(\d+)_(\d+)")
 
+START_MARK = "---- start "
+"""What the batch script writes on standard error first: a job that is started again appends to the same logs."""
+
 MANIFEST, SUBMITTED, CANCELLED, CLOSED = "manifest.json", "submitted.json", "cancelled.json", "closed.json"
 
 
@@ -94,9 +97,17 @@ class Submission:
         pattern = re.compile(rf"\d+_{index}_\d+_log\.(out|err)")
         return sorted(path for path in self.path.glob("*_log.*") if pattern.fullmatch(path.name))
 
+    def said(self, index: int) -> dict[Path, str]:
+        """What the latest start of a task left in those logs, as far as 20,000 characters tell."""
+        found = {}
+        for path in self.logs(index):
+            tail = path.read_bytes()[-20_000:].decode(errors="replace")
+            found[path] = tail.rpartition(START_MARK)[2].partition("\n")[2] if START_MARK in tail else tail
+        return found
+
     def copy_logs(self, index: int, target: Path) -> None:
         """What the batch script and srun said, as the log of an attempt that had none of its own."""
-        said = "".join(f"==> {path}\n{path.read_text(errors='replace')}\n" for path in self.logs(index))
+        said = "".join(f"==> {path}\n{text}\n" for path, text in self.said(index).items())
         write_text(target, said or "neither the batch script nor srun said anything\n")
 
 

@@ -10,7 +10,7 @@ import submitit
 
 from harness.launch.environment import ENVIRONMENT
 from harness.launch.slurm.arrays import Array
-from harness.launch.slurm.ledger import job_name
+from harness.launch.slurm.ledger import START_MARK, job_name
 from harness.study.resources import Resources
 
 
@@ -78,6 +78,7 @@ def batch_script(array: Array, folder: Path, token: str, code: Path, job_ids: Ma
         wckey=None,
         srun_args=["--kill-on-bad-exit=1", f"--cpus-per-task={given.cpus}"],
         setup=[
+            f'echo "{START_MARK}${{SLURM_RESTART_COUNT:-0}} on ${{SLURMD_NODENAME:-$HOSTNAME}}" >&2',
             *(f"module load {shlex.quote(name)}" for name in given.modules or []),
             *(given.setup or []),
             *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
