@@ -1,15 +1,13 @@
 """How a plan stands: the run folders' word, and the scheduler's on what is not done, in one or two calls."""
 
-import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.launch.slurm.causes import ENDED
-from harness.launch.slurm.ledger import Submission, Task, open_submissions
+from harness.launch.slurm.ledger import Submission, Task, match, open_submissions
 from harness.launch.slurm.scheduler import EndedTask, SchedulerError, Slurm
-from harness.launch.slurm.submit import queued_tasks
-from harness.record.attempts import ExitCause, last_log, list_attempts, open_attempt, settle_lost
+from harness.record.attempts import ExitCause, list_attempts, open_attempt, settle_lost
 from harness.record.folders import Store
 from harness.record.lock import FileLock
 from harness.record.states import StageState, block, stage_states
@@ -53,15 +51,21 @@ def look(plan: "Plan", store: Store, scheduler: Slurm) -> Look:
     The scheduler is asked once, and not at all if no submission is open; accounting once, if a job left the queue
     without its stage's folder saying how it ended, which is then written there.
     """
+    submissions = open_submissions(store)
+    # Of what is being handed over just now the queue may not know yet; what has its id was there before it was asked.
+    handed_over = {each for each in submissions if each.job_id is not None}
     try:
-        tasks = queued_tasks(store, scheduler)
+        tasks = match(submissions, scheduler.queue()) if submissions else {}
     except SchedulerError as error:
         return Look(stage_states(plan, store), trouble=str(error))
     states = stage_states(plan, store)
     gone = {
         stage_id: task
         for stage_id, task in tasks.items()
-        if stage_id in states and task.queued is None and _unexplained(states[stage_id])
+        if stage_id in states
+        and task.queued is None
+        and task.submission in handed_over
+        and _unexplained(states[stage_id])
     }
     if gone and _settle(gone, store, scheduler):
         states = stage_states(plan, store)
@@ -71,7 +75,7 @@ def look(plan: "Plan", store: Store, scheduler: Slurm) -> Look:
     for stage_id, task in gone.items():
         if _unexplained(states[stage_id]):
             states[stage_id] = replace(states[stage_id], reason=_unknown_end(states[stage_id], task))
-    _close(store, tasks, states)
+    _close(handed_over, tasks, states)
     return Look(block(plan, states), queued)
 
 
@@ -98,8 +102,6 @@ def _as_queued(state: StageState, task: Task) -> StageState:
 
 
 def _unknown_end(state: StageState, task: Task) -> str:
-    if not task.job_id:
-        return "it was never handed over"
     if task.index in task.submission.cancelled():
         return "cancelled"
     logs = task.submission.logs(task.index)
@@ -158,24 +160,13 @@ def _write_end(stage_id: str, task: Task, store: Store, cause: ExitCause, end: E
     return True
 
 
-def _close(store: Store, tasks: Mapping[str, Task], states: Mapping[str, StageState]) -> None:
-    """Close the submissions that nothing is to be learnt from any more, unless somebody is submitting just now."""
-    with FileLock(store.root / ".submitit" / "submit.lock") as lock:
-        if not tasks or not lock.acquire(0.0):
-            return
-        needed: set[Submission] = set()
-        for stage_id, task in tasks.items():
-            if task.queued is not None or stage_id not in states or _unexplained(states[stage_id]):
-                needed.add(task.submission)
-        for each in open_submissions(store):
-            if each not in needed and time.time() - each.manifest["created"] > 1.0:
-                each.close()
-
-
-def log_of(stage_id: str, store: Store, tasks: Mapping[str, Task]) -> list[str]:
-    """Paths of the logs of a stage's latest start: its attempt's, else the batch script's and srun's."""
-    own = last_log(store.own_folder(stage_id))
-    task = tasks.get(stage_id)
-    if own is not None or task is None:
-        return [str(own)] if own else []
-    return [str(path) for path in task.submission.logs(task.index)]
+def _close(handed_over: Iterable[Submission], tasks: Mapping[str, Task], states: Mapping[str, StageState]) -> None:
+    """Close the submissions that nothing is to be learnt from any more."""
+    needed = {
+        task.submission
+        for stage_id, task in tasks.items()
+        if task.queued is not None or stage_id not in states or _unexplained(states[stage_id])
+    }
+    for each in handed_over:
+        if each not in needed:
+            each.close()

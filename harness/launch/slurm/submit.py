@@ -96,8 +96,13 @@ def submit(
     with lock:
         if not dry_run and not lock.acquire(LOCK_PATIENCE_S, pid=os.getpid()):
             raise Refused(f"another submission to {store.root} is under way; try again when it is over")
-        tasks = queued_tasks(store, scheduler)
+        submissions = open_submissions(store)
+        tasks = match(submissions, scheduler.queue()) if submissions else {}
         found, to_do = _sort_out(plan, store, tasks, only)
+        if not dry_run:
+            for each in submissions:
+                if each.job_id is None:  # whoever wrote it died before it was handed over, else it were in the queue
+                    each.close()
         if not to_do:
             return found
         processes = {stage_id: processes_of(stage) for stage_id, stage in to_do.items()}
