@@ -2,7 +2,7 @@
 
 import enum
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,13 +11,17 @@ import typer
 from harness.cli.app import collect_tables, make_console, print_comparison, refuse, results_folder
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.launch.slurm.ledger import Task
     from harness.record.folders import Store
     from harness.study import Plan
     from harness.study.resources import ByKind
     from harness.views.status import Overview
 
-ASK_EVERY_S = 15.0
-"""Seconds between two questions to the scheduler while attached; the folders are looked at every second."""
+ASK_AFTER_S = (15.0, 120.0)
+"""Seconds between two questions to the scheduler while attached, at the least and at the most, a quarter of the time so
+far in between. The folders, which tell of starts, steps and ends, are looked at every second."""
 
 
 class Where(enum.StrEnum):
@@ -34,15 +38,17 @@ AllowDirty = Annotated[
 ]
 
 
-def look_over(plan: "Plan", store: "Store", resources: "ByKind") -> "Overview":
-    """How a plan stands, and what it has cost."""
+def look_over(
+    plan: "Plan", store: "Store", resources: "ByKind", tasks: "Mapping[str, Task] | None" = None
+) -> "Overview":
+    """How a plan stands, and what it has cost; the scheduler is not asked where ``tasks`` has what it said before."""
     from harness.launch.costs import cost, measured_stages
     from harness.launch.slurm.look import look
     from harness.launch.slurm.scheduler import Slurm
     from harness.record.states import run_states
     from harness.views.status import Overview
 
-    found = look(plan, store, Slurm())
+    found = look(plan, store, Slurm(), tasks)
     costs = cost(plan, store, found.states, measured_stages(store), resources)
     return Overview(plan, store, found, run_states(plan, found.states), costs)
 
@@ -82,8 +88,8 @@ def submit_to_slurm(
     only: Collection[str] | None,
     allow_dirty: bool,
     dry_run: bool = False,
-) -> None:
-    """Hand stages over and say which, or print the scripts."""
+) -> list[str]:
+    """Hand stages over and say which, or print the scripts. Returns the ids of those that are in the queue now."""
     from harness.launch.slurm.scheduler import SchedulerError, Slurm
     from harness.launch.slurm.snapshot import DirtyTree
     from harness.launch.slurm.submit import Refused, submit
@@ -100,6 +106,7 @@ def submit_to_slurm(
     make_console().print(submitted_view(found, plan, stage_labels(plan)))
     if found.error:
         raise typer.Exit(1)
+    return [*found.stages, *found.queued]
 
 
 def watch_status(plan: "Plan", store: "Store", resources: "ByKind", every: float) -> None:
@@ -118,39 +125,64 @@ def watch_status(plan: "Plan", store: "Store", resources: "ByKind", every: float
 
 
 def attach_to(
-    plan: "Plan", store: "Store", resources: "ByKind", results: Path | None, no_compare: bool, every: float = 1.0
+    plan: "Plan",
+    store: "Store",
+    resources: "ByKind",
+    results: Path | None,
+    no_compare: bool,
+    submitted: Collection[str] | None = None,
 ) -> None:
     """Show how a study goes until nothing of it runs or is queued any more, then collect and compare.
 
-    Leaving early (Ctrl-C) stops nothing.
+    Leaving early (Ctrl-C) stops nothing. Exit code 0 when all is done that was waited for.
+
+    Args:
+        submitted: ids of the stages that were handed over just now, and are waited for; default: the whole plan.
     """
+    from harness.views.status import status_view
+
+    console = make_console()
+    stages = list(plan.stages if submitted is None else submitted)
+    overview = wait_for(plan, store, resources, stages, console, ask_first=submitted is None)
+    console.print(status_view(overview))
+    if not no_compare:
+        folder = results_folder(results, plan)
+        collect_tables(plan, store, folder)
+        print_comparison(folder, console)
+    waited = overview.look.states if submitted is None else submitted
+    raise typer.Exit(int(any(overview.look.states[each].state != "done" for each in waited)))
+
+
+def wait_for(
+    plan: "Plan", store: "Store", resources: "ByKind", stages: list[str], console: "Console", ask_first: bool
+) -> "Overview":
+    """Wait until stages are done, or nothing of the plan runs or is queued any more; the last look at it."""
     from rich.live import Live
 
     from harness.views.status import status_view
 
-    console = make_console()
     live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+    began = asked = time.monotonic()
+    tasks: Mapping[str, Task] = {}
+    pause = 0.0 if ask_first else ASK_AFTER_S[0]
     try:
         if live:
             live.start()
-        overview = look_over(plan, store, resources)
-        asked = time.monotonic()
-        while overview.look.open:
+        while stages := [each for each in stages if not store.is_done(plan.stages[each])]:
+            now = time.monotonic()
+            if now - asked >= pause:
+                overview = look_over(plan, store, resources)
+                if not overview.look.open:
+                    return overview
+                tasks, asked = overview.look.tasks, time.monotonic()
+                pause = min(ASK_AFTER_S[1], max(ASK_AFTER_S[0], (asked - began) / 4))
             if live:
-                live.update(status_view(overview), refresh=True)
-            time.sleep(every)
-            all_done = all(store.is_done(stage) for stage in plan.stages.values())
-            if all_done or live or time.monotonic() - asked > ASK_EVERY_S:
-                overview, asked = look_over(plan, store, resources), time.monotonic()
+                live.update(status_view(look_over(plan, store, resources, tasks)), refresh=True)
+            time.sleep(1.0)
+        return look_over(plan, store, resources)
     except KeyboardInterrupt:
         print("left; the jobs go on (ablate cancel ends them)")
         raise typer.Exit(130) from None
     finally:
         if live:
             live.stop()
-    console.print(status_view(overview))
-    if not no_compare:
-        folder = results_folder(results, plan)
-        collect_tables(plan, store, folder)
-        print_comparison(folder, console)
-    raise typer.Exit(int(any(each.state != "done" for each in overview.look.states.values())))

@@ -106,9 +106,9 @@ def run(
     refuse_over_budget(the_plan, the_store, resources, budget)
     if on is Where.slurm:
         wanted = _of_kinds(the_plan, only)
-        submit_to_slurm(the_plan, the_store, resources, wanted, allow_dirty, dry_run)
+        submitted = submit_to_slurm(the_plan, the_store, resources, wanted, allow_dirty, dry_run)
         if attach and not dry_run:
-            attach_to(the_plan, the_store, resources, results, no_compare)
+            attach_to(the_plan, the_store, resources, results, no_compare, submitted)
         return
     if dry_run or attach:
         refuse("--dry-run and --attach go with --on slurm")

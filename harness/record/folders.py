@@ -67,7 +67,9 @@ class StageFolder:
 
     def is_whole(self) -> bool:
         """There is a manifest and every file in it is there with its size."""
-        record = self.done_record()
+        return self._has_all(self.done_record())
+
+    def _has_all(self, record: dict[str, Any] | None) -> bool:
         if record is None:
             return False
         for name, entry in record["files"].items():
@@ -89,7 +91,7 @@ class StageFolder:
             return False
         cleaned = set(record.get("cleaned", [])) - set(stage.cosmetic.get(NEEDED, []))
         there = cleaned.union(record.get("checkpoints", []))
-        return there.issuperset(stage.cosmetic.get("checkpoints", [])) and self.is_whole()
+        return there.issuperset(stage.cosmetic.get("checkpoints", [])) and self._has_all(record)
 
     def checkpoints(self) -> list[int]:
         """Steps of the checkpoints that lie in the folder, whole or not."""

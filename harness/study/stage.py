@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 HASH_VERSION = 1
@@ -39,7 +40,7 @@ class Stage:
     cosmetic: dict[str, Any] = field(default_factory=dict)
     """Settings that cannot change the outcome: ``checkpoints`` (to keep), ``resume_every``, ``path``, ``files``."""
 
-    @property
+    @cached_property
     def id(self) -> str:
         """``<kind>-<12 hex digits>``: SHA-256 of kind, revision, settings, inputs and hash version."""
         identity = {

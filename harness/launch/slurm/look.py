@@ -45,13 +45,21 @@ class Look:
         return any(each.state in ("running", "queued") for each in self.states.values())
 
 
-def look(plan: "Plan", store: Store, scheduler: Slurm) -> Look:
+def look(plan: "Plan", store: Store, scheduler: Slurm, tasks: Mapping[str, Task] | None = None) -> Look:
     """State of every stage.
 
     The scheduler is asked once, and not at all if no submission is open; accounting once, if a job left the queue
     without its stage's folder saying how it ended, which is then written there.
+
+    Args:
+        tasks: what it said before, to look at the folders alone.
     """
-    submissions = open_submissions(store)
+    if tasks is not None:
+        states = stage_states(plan, store)
+        known = {stage_id: task for stage_id, task in tasks.items() if stage_id in states}
+        states |= {stage_id: _as_queued(states[stage_id], task) for stage_id, task in known.items()}
+        return Look(block(plan, states), known)
+    submissions = [each for each in open_submissions(store) if not _close_if_done(each, store)]
     # Of what is being handed over just now the queue may not know yet; what has its id was there before it was asked.
     handed_over = {each for each in submissions if each.job_id is not None}
     try:
@@ -158,6 +166,14 @@ def _write_end(stage_id: str, task: Task, store: Store, cause: ExitCause, end: E
         ended = Status(state, number, step, total, reason=f"{cause} ({reason})", started=started)
         write_status(folder.status_file, ended)
     return True
+
+
+def _close_if_done(submission: Submission, store: Store) -> bool:
+    """Close a submission of which every stage is done: there is nothing to ask about it."""
+    done = all((store.own_folder(each).path / "done.json").exists() for each in submission.stages.values())
+    if done:
+        submission.close()
+    return done
 
 
 def _close(handed_over: Iterable[Submission], tasks: Mapping[str, Task], states: Mapping[str, StageState]) -> None:
