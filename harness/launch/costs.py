@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from harness.launch.slurm.script import gpus_of
 from harness.launch.slurm.submit import stage_resources
 from harness.record.attempts import list_attempts
-from harness.record.folders import Store
+from harness.record.folders import StageFolder, Store
 from harness.record.states import StageState
 from harness.study.description import format_hours
 from harness.study.estimate import Measured, estimate
@@ -17,7 +17,7 @@ from harness.study.stage import REVISIONS, Stage
 if TYPE_CHECKING:
     from harness.study.expand import Plan
 
-GOES_ON = ("completed", "timed out", "preempted", "interrupted", "cancelled")
+GOES_ON = ("timed out", "preempted", "interrupted", "cancelled")
 """Ends of attempts whose work the next one goes on from."""
 
 FIRST_STEPS = 5
@@ -89,11 +89,21 @@ def measured_stages(store: Store) -> list[Measured]:
             continue
         seconds = None
         if done is not None and done.get("seconds"):
-            tries = list_attempts(folder) if (done.get("attempt") or 1) > 1 else []
-            earlier = [each for each in tries if each["attempt"] < done["attempt"] and each["exit"] in GOES_ON]
-            seconds = done["seconds"] + sum(each["seconds"] or 0.0 for each in earlier)
+            seconds = done["seconds"] + _earlier_seconds(folder, done.get("attempt") or 1)
         elif status is not None and status.attempt == 1 and FIRST_STEPS <= status.step < status.total:
             seconds = (status.updated - status.started) / status.step * status.total
         if seconds:
             found.append(Measured(Stage(record["kind"], record["settings"], record["inputs"]), seconds))
     return found
+
+
+def _earlier_seconds(folder: StageFolder, attempt: int) -> float:
+    """Of the attempts that a finished one went on from: those since the stage was last done, if ever."""
+    seconds = 0.0
+    for each in reversed(list_attempts(folder) if attempt > 1 else []):
+        if each["attempt"] >= attempt:
+            continue
+        if each["exit"] == "completed":
+            break
+        seconds += (each["seconds"] or 0.0) if each["exit"] in GOES_ON else 0.0
+    return seconds

@@ -106,15 +106,18 @@ class StageJob:
 
     def _take(self, lock: FileLock, holder: Mapping[str, Any], folder: StageFolder) -> bool:
         """Take the stage's lock, and note how an earlier start of this job ended that couldn't do so itself."""
-        seized = False
+        owners, seized = {self.submission}, False
         if not lock.acquire(**holder):
-            if self.is_stale is None or not self.is_stale(lock_holder(lock.path)):
+            stale = lock_holder(lock.path)
+            if self.is_stale is None or not self.is_stale(stale):
                 return False
             lock.seize(**holder)
+            owners.add(stale.get("submission", ""))
             seized = True
-        tries = list_attempts(folder) if self.earlier_start and (self.restart or seized) else []
-        if self.earlier_start and tries and tries[-1]["exit"] in ("running", "lost"):
-            settle_lost(folder, *self.earlier_start(seized))
+        latest = list_attempts(folder)[-1:] if self.earlier_start and (self.restart or seized) else []
+        for each in latest:
+            if self.earlier_start and each["submission"] in owners and each["exit"] in ("running", "lost"):
+                settle_lost(folder, *self.earlier_start(seized))
         return True
 
     def _compute_along(self, store: Store, folder: StageFolder, place: Place) -> str:

@@ -119,7 +119,7 @@ def open_attempt(
 
 
 def settle_lost(folder: StageFolder, cause: ExitCause, reason: str = "") -> bool:
-    """Note how an attempt ended that couldn't do so itself; the caller holds the lock.
+    """Note how the latest attempt ended, if it couldn't do so itself; the caller holds the lock.
 
     Its time is counted up to its last sign of life. One that was noted as ``lost`` can still get a better cause.
 
@@ -127,11 +127,13 @@ def settle_lost(folder: StageFolder, cause: ExitCause, reason: str = "") -> bool
         Whether the latest attempt was such a one.
     """
     settled = False
-    for path in _paths(folder):
+    paths = _paths(folder)
+    for path in paths:
         record = read_json(path / "attempt.json") or {"exit": ""}
-        settled = record["exit"] == "running" or (record["exit"] == "lost" and cause != "lost")
+        settled = record["exit"] == "running" or (record["exit"] == "lost" and cause != "lost" and path == paths[-1])
         if settled:
-            write_json(path / "attempt.json", record | _last_sign(folder, record) | {"exit": cause, "reason": reason})
+            end = {"exit": cause, "reason": reason} if path == paths[-1] else {"exit": "lost"}
+            write_json(path / "attempt.json", record | _last_sign(folder, record) | end)
     return settled
 
 

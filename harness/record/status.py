@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -30,6 +30,13 @@ class Status:
     reason: str = ""
     started: float = 0.0
     updated: float = field(default_factory=time.time)
+
+
+def status_after(before: Status | None, attempt: int, state: State, reason: str) -> Status:
+    """The end of an attempt that couldn't tell it itself: with the steps that it made, and when it made them."""
+    if before is None or before.attempt != attempt:
+        return Status(state, attempt, reason=reason)
+    return replace(before, state=state, reason=reason)
 
 
 def write_status(path: Path, status: Status, sync: bool = True) -> None:

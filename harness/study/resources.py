@@ -36,6 +36,13 @@ FIXED_VARIABLES = (
 )
 """Environment variables that can change an outcome, or which code runs, and so are no site's business."""
 
+_OWN_OPTIONS = {
+    *("account", "array", "constraint", "cpus-per-task", "dependency", "error", "gpus-per-node", "gres", "job-name"),
+    *("kill-on-invalid-dep", "mem", "nodes", "ntasks-per-node", "open-mode", "output", "partition", "qos", "requeue"),
+    *("signal", "time"),
+}
+"""Options of sbatch that the harness sets."""
+
 _TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<parts>\d+(?::\d+){0,2})")
 
 
@@ -72,6 +79,13 @@ def _environment(values: dict[str, str]) -> dict[str, str]:
     if fixed:
         raise ValueError(f"{', '.join(fixed)} can change an outcome or the code that runs, and is fixed; leave it out")
     return values
+
+
+def _options(values: dict[str, str | int | bool]) -> dict[str, str | int | bool]:
+    own = sorted(name for name in values if name.replace("_", "-") in _OWN_OPTIONS)
+    if own:
+        raise ValueError(f"{', '.join(own)} is set by the harness, or has a setting of its own; leave it out")
+    return {name: value for name, value in values.items() if value is not False}
 
 
 class Resources(Settings):
@@ -111,7 +125,7 @@ class Resources(Settings):
     python: str | None = None
     """Interpreter on the nodes; default: this one."""
     environment: Annotated[dict[str, str], AfterValidator(_environment)] | None = None
-    sbatch: dict[str, str | int | bool] | None = None
+    sbatch: Annotated[dict[str, str | int | bool], AfterValidator(_options)] | None = None
     """Further options of sbatch by name, without dashes before it: ``{reservation: vlm, exclude: "n[3-4]"}``."""
 
     @property
@@ -154,7 +168,7 @@ def load_site(path: Path) -> SiteFile:
     """
     if not path.is_file():
         raise StudyError([Problem((), "there is no such site file")], lambda _: str(path))
-    source = read_source(path)
+    source = read_source(path, what="a site file is a mapping that starts with 'resources:'")
     try:
         return validated(SiteFile, source.data)
     except StudyError as error:

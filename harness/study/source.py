@@ -61,8 +61,11 @@ class Source:
         return f"{self.file}:{line}: {dotted(where)}" if where else f"{self.file}:{line}"
 
 
-def read_source(path: Path, overrides: Sequence[str] = ()) -> Source:
-    """Read a study file and put overrides (``grpo.steps=20``, ``seeds=[0, 1]``) on top.
+STUDY_FILE = "a study file is a mapping that starts with 'study: <name>'"
+
+
+def read_source(path: Path, overrides: Sequence[str] = (), what: str = STUDY_FILE) -> Source:
+    """Read a study file, or another whose form ``what`` says, and put overrides (``seeds=[0, 1]``) on top.
 
     Raises:
         StudyError: no such file, not YAML, a key given twice, or an override that has no place.
@@ -79,7 +82,7 @@ def read_source(path: Path, overrides: Sequence[str] = ()) -> Source:
         raise StudyError([problem], lambda _: str(path)) from None
     root, data = _parse(text, str(path))
     if not isinstance(data, dict) or root is None:
-        problem = Problem((), "a study file is a mapping that starts with 'study: <name>'")
+        problem = Problem((), what)
         raise StudyError([problem], lambda _: f"{path}:1")
     source = Source(str(path), root, data, [])
     for each in overrides:

@@ -5,8 +5,9 @@ and wait for them, ``--rounds`` times in turn, and compares calls of the schedul
 measured: ``slurm_peers/measure.py``). Then it asks how a study of a thousand stages stands of which half are queued,
 once with ``ablate status`` and once with submitit job by job.
 
-A study's stages wait for each other, in one array for each sort of them. ``map_array`` knows of nothing like that: it
-is run on as many independent jobs, and, "chained", in arrays of the same sizes that wait for each other.
+``map_array`` knows of independent jobs only. Like for like: as many stages that need nothing that isn't there. A
+whole study's stages wait for each other, in one array for each sort of them; against it stands "map_array, chained",
+arrays of the same sizes that wait for each other.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import submitit
 
 from tests.benchmarks.slurm_peers import hydra_environment
 from tests.benchmarks.slurm_peers.measure import Measured, Meter
-from tests.benchmarks.slurm_peers.report import CHAINED, HYDRA, MAP_ARRAY, OURS, median, ratios, table, verdicts
+from tests.benchmarks.slurm_peers.report import ALIKE, CHAINED, HYDRA, MAP_ARRAY, OURS, median, ratios, table, verdicts
 from tests.benchmarks.slurm_peers.study import Study
 from tests.slurm.conftest import running_cluster
 from tests.slurm.onebox import Options
@@ -39,10 +40,16 @@ def say(text: str) -> None:
 
 def one_round(meter: Meter, folder: Path, jobs: int, python: Path | None) -> dict[str, Measured]:
     """Every launcher once, on an idle cluster."""
-    study = Study(folder / "study").write()
     options = ("--on", "slurm", "--allow-dirty", "--attach", "--no-compare")
+    alike = Study(folder / "alike").write()
+    first = alike.command("run", 1, "--only", "world", "--no-compare")
+    meter.run(first, alike.folder, **alike.variables())
+    command = alike.command("run", jobs, *options, "--only", "sft")
+    found = {ALIKE: meter.run_with_jobs(command, alike.folder, lambda: sum(alike.arrays()), **alike.variables())}
+    say(f"  {ALIKE}: {found[ALIKE].seconds:.1f} s, {found[ALIKE].jobs} stages in arrays of {alike.arrays()}")
+    study = Study(folder / "study").write()
     command = study.command("run", (jobs - 3) // 3 + ((jobs - 3) % 3 > 1), *options)
-    found = {OURS: meter.run_with_jobs(command, study.folder, lambda: sum(study.arrays()), **study.variables())}
+    found[OURS] = meter.run_with_jobs(command, study.folder, lambda: sum(study.arrays()), **study.variables())
     say(f"  {OURS}: {found[OURS].seconds:.1f} s, {found[OURS].jobs} stages in arrays of {study.arrays()}")
     for name, sizes in ((MAP_ARRAY, [jobs]), (CHAINED, study.arrays())):
         target = folder / name.replace(", ", "-")
@@ -117,7 +124,8 @@ def versions(meter: Meter, python: Path | None) -> dict[str, Any]:
 def print_report(report: Mapping[str, Any]) -> None:
     """Everything as text."""
     medians = report["medians"]
-    against = {f"{OURS} / {peer}": ratios(medians[OURS], medians[peer]) for peer in medians if peer != OURS}
+    pairs = [(ALIKE, MAP_ARRAY), (OURS, CHAINED), (ALIKE, HYDRA)]
+    against = {f"{a} / {b}": ratios(medians[a], medians[b]) for a, b in pairs if b in medians}
     say(f"\nmedian of {len(report['rounds'])} rounds; cores: {report['versions']['cores']}\n{table(medians)}\n")
     say(f"{table(against)}\n")
     say(f"status of a study, half of it queued\n{table(report['status'])}\n")

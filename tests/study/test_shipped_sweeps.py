@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.study import Plan, Run, Side, load_study, plan_study
+from harness.study.resources import load_site
 
 SWEEPS = Path(__file__).parents[2] / "sweeps"
 PAPER = ("paper", "instruct", "freeze", "length", "lora", "controls", "protocols")
@@ -195,3 +196,8 @@ def test_every_hypothesis_has_its_claim_with_the_printed_figure():
     assert set(ran) == {"H8-score", "H9-vision-as-published", "H9-language-as-published", "H9-full-as-published"}
     as_published = Side(arm="instruct+grpo", protocol="published-instruct-think", rule="authors")
     assert all(side == as_published for side in ran.values())
+
+
+@pytest.mark.parametrize("path", sorted((SWEEPS / "sites").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_shipped_site_file_loads(path: Path) -> None:
+    assert load_site(path).resources["all"].minutes > 0

@@ -15,7 +15,7 @@ from harness.launch.work import FENCED
 from harness.record.attempts import list_attempts, open_attempt, settle_lost
 from harness.record.folders import StageFolder, Store
 from harness.record.lock import FileLock
-from harness.record.status import Status, write_status
+from harness.record.status import status_after, write_status
 
 COUNTED = ("killed", "out of memory", "lost")
 """Causes that use up the declared number of attempts."""
@@ -39,6 +39,8 @@ def main(folder: Path, code: int) -> int:
         if not lock.acquire(LOCK_PATIENCE_S):
             print(f"{stage.id}: somebody else is at work on it", file=sys.stderr)
             return 1
+        if store.is_done(stage):  # by somebody who had the lock until now
+            return 0
         verdict = _settle(own, submission, index, code)
         print(f"{stage.id}: {verdict}", file=sys.stderr, flush=True)
         if not verdict.startswith("again"):
@@ -87,9 +89,7 @@ def _own_attempts(folder: StageFolder, name: str) -> tuple[int, list[dict]]:
 
 
 def _give_up(folder: StageFolder, attempt: int, reason: str) -> str:
-    before = folder.status()
-    step, total = (before.step, before.total) if before and before.attempt == attempt else (0, 0)
-    write_status(folder.status_file, Status("failed", attempt, step, total, reason=reason))
+    write_status(folder.status_file, status_after(folder.status(), attempt, "failed", reason))
     return f"failed: {reason}"
 
 

@@ -174,7 +174,7 @@ def _waits_for(
     seen: set[str] = set()
     while todo:
         each = todo.pop()
-        if each not in seen and each in graph:
+        if each not in seen and each in stages:  # what is queued may have been handed over when more was done
             seen.add(each)
             implied |= unmet(each)
             todo += unmet(each)

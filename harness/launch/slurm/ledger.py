@@ -98,12 +98,12 @@ class Submission:
         return sorted(path for path in self.path.glob("*_log.*") if pattern.fullmatch(path.name))
 
     def said(self, index: int) -> dict[Path, str]:
-        """What the latest start of a task left in those logs, as far as 20,000 characters tell."""
-        found = {}
-        for path in self.logs(index):
-            tail = path.read_bytes()[-20_000:].decode(errors="replace")
-            found[path] = tail.rpartition(START_MARK)[2].partition("\n")[2] if START_MARK in tail else tail
-        return found
+        """What the batch script and srun said on standard error in the latest start of a task, as far as 20,000
+        characters tell; where that start isn't marked, the ends of all logs."""
+        tails = {path: path.read_bytes()[-20_000:].decode(errors="replace") for path in self.logs(index)}
+        starts = {path: tail.rpartition(START_MARK)[2] for path, tail in tails.items() if START_MARK in tail}
+        marked = {path: start.partition("\n")[2] for path, start in starts.items()}
+        return marked or tails
 
     def copy_logs(self, index: int, target: Path) -> None:
         """What the batch script and srun said, as the log of an attempt that had none of its own."""

@@ -8,10 +8,10 @@ from harness.launch.slurm.causes import ENDED
 from harness.launch.slurm.ledger import Submission, Task, match, open_submissions
 from harness.launch.slurm.scheduler import EndedTask, SchedulerError, Slurm
 from harness.record.attempts import ExitCause, list_attempts, open_attempt, settle_lost
-from harness.record.folders import Store
+from harness.record.folders import StageFolder, Store
 from harness.record.lock import FileLock
 from harness.record.states import StageState, block, stage_states
-from harness.record.status import Status, write_status
+from harness.record.status import Status, status_after, write_status
 
 if TYPE_CHECKING:
     from harness.study.expand import Plan
@@ -41,7 +41,9 @@ class Look:
 
     @property
     def open(self) -> bool:
-        """Something is running or queued."""
+        """Something is running or queued, or nobody knows."""
+        if self.trouble:
+            return any(each.state != "done" for each in self.states.values())
         return any(each.state in ("running", "queued") for each in self.states.values())
 
 
@@ -74,14 +76,17 @@ def look(plan: "Plan", store: Store, scheduler: Slurm, tasks: Mapping[str, Task]
         and task.queued is None
         and task.submission in handed_over
         and _unexplained(states[stage_id])
+        and not _never_began(states[stage_id], task)
     }
     if gone and _settle(gone, store, scheduler):
         states = stage_states(plan, store)
     queued = {stage_id: task for stage_id, task in tasks.items() if task.queued is not None and stage_id in states}
     for stage_id, task in queued.items():
         states[stage_id] = _as_queued(states[stage_id], task)
-    for stage_id, task in gone.items():
-        if _unexplained(states[stage_id]):
+    for stage_id, task in tasks.items():
+        if stage_id in states and task.queued is None and _never_began(states[stage_id], task):
+            states[stage_id] = replace(states[stage_id], reason="cancelled before it began")
+        elif stage_id in gone and _unexplained(states[stage_id]):
             states[stage_id] = replace(states[stage_id], reason=_unknown_end(states[stage_id], task))
     _close(handed_over, tasks, states)
     return Look(block(plan, states), queued)
@@ -92,6 +97,11 @@ def _unexplained(state: StageState) -> bool:
     if state.state == "interrupted":
         return state.status is not None and state.status.state == "running"
     return state.state == "missing"
+
+
+def _never_began(state: StageState, task: Task) -> bool:
+    """It was cancelled while it waited."""
+    return state.state == "missing" and task.index in task.submission.cancelled()
 
 
 def _as_queued(state: StageState, task: Task) -> StageState:
@@ -110,8 +120,6 @@ def _as_queued(state: StageState, task: Task) -> StageState:
 
 
 def _unknown_end(state: StageState, task: Task) -> str:
-    if task.index in task.submission.cancelled():
-        return "cancelled"
     logs = task.submission.logs(task.index)
     where = f"; its log: {logs[-1]}" if logs else ""
     what = state.reason if state.state == "interrupted" else "it never began"
@@ -130,6 +138,8 @@ def _settle(gone: Mapping[str, Task], store: Store, scheduler: Slurm) -> bool:
     written = False
     for stage_id, task in gone.items():
         end = ended.get(task.job_id)
+        if end is not None and not end.name.endswith(task.submission.token):  # ids that were given out anew
+            end = None
         cause: ExitCause | None = ENDED.get(end.state.split()[0]) if end else None
         if task.index in task.submission.cancelled():
             cause = "cancelled"
@@ -141,36 +151,37 @@ def _settle(gone: Mapping[str, Task], store: Store, scheduler: Slurm) -> bool:
 def _write_end(stage_id: str, task: Task, store: Store, cause: ExitCause, end: EndedTask | None) -> bool:
     """Close the attempt that was cut off, or note one that never began, with the scheduler's word on it."""
     folder = store.own_folder(stage_id)
-    began = end is not None and end.start not in ("None", "Unknown", "")
-    if cause == "cancelled" and not began and not folder.path.exists():
+    name = f"{task.submission.token}-{task.index}"
+    has_attempt = any(each["submission"] == name for each in list_attempts(folder)[-1:])
+    began = has_attempt or (end is not None and end.start not in ("None", "Unknown", ""))
+    if cause == "cancelled" and not began:  # with what it waited for, or by somebody
+        task.submission.note_cancelled([task.index])
         return False
     reason = f"SLURM: {end.state}, job {end.job_id} on {end.nodes}" if end else "cancelled by ablate cancel"
-    folder.path.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.lock_file) as lock:
         if not lock.acquire(0.0):
             return False
-        if not settle_lost(folder, cause, reason):
-            if cause == "cancelled" and not began:
-                return False
-            name = f"{task.submission.token}-{task.index}"
-            own = [each for each in list_attempts(folder) if each["submission"] == name]
-            if not own:
-                attempt = open_attempt(folder, "slurm", task.job_id, name, task.submission.manifest["gpus"])
-                task.submission.copy_logs(task.index, attempt.log)
-                attempt.close(cause, f"{reason}, before its work began")
-        number = max((each["attempt"] for each in list_attempts(folder)), default=0)
-        status = folder.status()
-        step, total = (status.step, status.total) if status and status.attempt == number else (0, 0)
-        state = "interrupted" if cause in ("cancelled", "preempted") else "failed"
-        started = status.started if status else 0.0
-        ended = Status(state, number, step, total, reason=f"{cause} ({reason})", started=started)
-        write_status(folder.status_file, ended)
+        if has_attempt:
+            settle_lost(folder, cause, reason)
+        else:
+            attempt = open_attempt(folder, "slurm", task.job_id, name, task.submission.manifest["gpus"])
+            task.submission.copy_logs(task.index, attempt.log)
+            attempt.close(cause, f"{reason}, before its work began")
+        write_status(folder.status_file, _ended(folder, cause, reason))
     return True
+
+
+def _ended(folder: StageFolder, cause: ExitCause, reason: str) -> Status:
+    """Status of a stage whose latest attempt ended so; it keeps the times of the steps that it made."""
+    number = max((each["attempt"] for each in list_attempts(folder)), default=0)
+    state = "interrupted" if cause in ("cancelled", "preempted") else "failed"
+    text, status = f"{cause} ({reason})", folder.status()
+    return status_after(status, number, state, text)
 
 
 def _close_if_done(submission: Submission, store: Store) -> bool:
     """Close a submission of which every stage is done: there is nothing to ask about it."""
-    done = all((store.own_folder(each).path / "done.json").exists() for each in submission.stages.values())
+    done = bool(submission.stages) and all(store.is_done(submission.stage(index)) for index in submission.stages)
     if done:
         submission.close()
     return done

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from getpass import getuser
 
 QUEUE_FORMAT = "%i|%j|%T|%M|%N|%r"
-ACCOUNTING_FORMAT = "JobID,State,ExitCode,Start,End,NodeList"
+ACCOUNTING_FORMAT = "JobID,State,ExitCode,Start,End,NodeList,JobName"
 
 
 class SchedulerError(Exception):
@@ -51,6 +51,7 @@ class EndedTask:
     start: str
     end: str
     nodes: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class Slurm:
         """What accounting has of tasks, every start of each, first to last. What it lacks yet is not there."""
         what = ["--allocations", "--duplicates", f"--format={ACCOUNTING_FORMAT}", f"--jobs={','.join(job_ids)}"]
         lines = self.run(["sacct", "--noheader", "--parsable2", *what]).splitlines()
-        return [EndedTask(*line.split("|")) for line in lines if line.count("|") == 5]
+        return [EndedTask(*line.split("|")) for line in lines if line.count("|") == 6]
 
     def job(self, job_id: str) -> dict[str, str]:
         """``scontrol show job`` of one task, by name."""
@@ -159,8 +160,8 @@ class Slurm:
 def _partition(line: str) -> Partition:
     name, time, memory, cpus, gres, features, _ = line.split("|")
     gpus: dict[str, int] = {}
-    for each in gres.split(","):
-        kind, *rest = re.sub(r"\(.*\)", "", each).split(":")
+    for each in re.sub(r"\([^)]*\)", "", gres).split(","):  # in brackets: what they are tied to
+        kind, *rest = each.split(":")
         if kind == "gpu":
             gpus[rest[0] if len(rest) == 2 else ""] = int(rest[-1])
     return Partition(

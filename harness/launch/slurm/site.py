@@ -26,7 +26,8 @@ class Cluster:
     name: str
     max_array_size: int
     """Indices of array tasks are smaller than this."""
-    accounting: bool
+    enforced: bool
+    """Accounts and QOS are looked at by the scheduler."""
     partitions: tuple[Partition, ...]
     associations: Mapping[str, frozenset[str]] | None
     """QOS by account that this user may use; None where nothing is enforced or asked for."""
@@ -36,12 +37,13 @@ def ask_cluster(scheduler: Slurm, associations: bool) -> Cluster:
     """What the scheduler says of itself, in two calls, three with the associations."""
     configuration = scheduler.configuration()
     accounting = configuration.get("AccountingStorageType", "").endswith("slurmdbd")
+    enforced = accounting and configuration.get("AccountingStorageEnforce", "none").lower() not in ("none", "0", "")
     return Cluster(
         configuration.get("ClusterName", ""),
         int(configuration.get("MaxArraySize", 1001)),
-        accounting,
+        enforced,
         tuple(scheduler.partitions()),
-        scheduler.associations() if associations and accounting else None,
+        scheduler.associations() if associations and enforced else None,
     )
 
 
@@ -51,7 +53,7 @@ def known_cluster(scheduler: Slurm, cache: Path, associations: bool, fresh: bool
     record = None if fresh else read_json(cache)
     if record and record["key"] == key and time.time() - record["time"] < CACHE_S:
         cluster = _from_record(record["cluster"])
-        if cluster.associations is not None or not (associations and cluster.accounting):
+        if cluster.associations is not None or not (associations and cluster.enforced):
             return cluster, False
     cluster = ask_cluster(scheduler, associations)
     write_json(cache, {"key": key, "time": time.time(), "cluster": _record(cluster)})
@@ -122,13 +124,19 @@ def _problems(given: Resources, processes: int, cluster: Cluster) -> Iterable[tu
     yield from _gpu_problems(given, per_node, nodes, where)
 
 
+def _gpus_of(node: Partition, gpu_type: str | None) -> int:
+    return sum(number for name, number in node.gpus.items() if gpu_type in (None, name))
+
+
 def _gpu_problems(given: Resources, per_node: int, nodes: list[Partition], where: str) -> Iterable[tuple[str, str]]:
+    asked = (given.gpus or 0) * per_node
+    if not asked:
+        return
     types = sorted({name for each in nodes for name in each.gpus if name})
     if given.gpu_type and given.gpu_type not in types:
         yield "gpu_type", f"there is no {given.gpu_type!r}; {choices(given.gpu_type, types)}"
         return
-    counts = [sum(number for name, number in each.gpus.items() if given.gpu_type in (None, name)) for each in nodes]
-    asked = (given.gpus or 0) * per_node
+    counts = [_gpus_of(each, given.gpu_type) for each in nodes]
     if asked > max(counts):
         yield "gpus", f"{asked} in all is more than {where} has; at most {max(counts)}"
 

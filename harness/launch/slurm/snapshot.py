@@ -32,7 +32,7 @@ class Snapshot:
 
 
 def take_snapshot(store_root: Path, allow_dirty: bool) -> Snapshot:
-    """Copy the harness to ``<store>/.code/<digest>/`` unless it is there, with a record of where it came from.
+    """Copy the harness to ``<store>/.code/<digest>-<commit>/`` unless it is there, with a record of where it came from.
 
     Beside the package lie ``code.json`` (commit, digest, files that differ from the commit), ``changes.patch`` (how
     they differ) and ``environment.txt`` (every installed distribution with its version).
@@ -50,7 +50,8 @@ def take_snapshot(store_root: Path, allow_dirty: bool) -> Snapshot:
     digest = code_digest(root)
     known = commit()  # its mark is about the whole tree, and only this package is run
     head = None if known is None else known.removesuffix("+dirty") + ("+dirty" if changed else "")
-    path = store_root / ".code" / digest
+    name = digest if head is None else f"{digest}-{head[:9]}{'-dirty' if changed else ''}"
+    path = store_root / ".code" / name
     if not (path / CODE_RECORD).exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=path.parent))

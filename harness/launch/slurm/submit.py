@@ -107,7 +107,11 @@ def submit(
             return found
         processes = {stage_id: processes_of(stage) for stage_id, stage in to_do.items()}
         size = _checked(to_do, resources, processes, scheduler, store)
-        queued = {each: Place(str(task.submission.job_id), task.index) for each, task in tasks.items() if task.queued}
+        queued = {
+            each: Place(str(task.submission.job_id), task.index)
+            for each, task in tasks.items()
+            if task.queued and each not in found.done
+        }
         arrays = make_arrays(to_do, plan.stages, queued, resources, processes, size)
         code = store.root / ".code" / "<snapshot>" if dry_run else take_snapshot(store.root, allow_dirty).path
         _hand_over(arrays, to_do, plan, store, scheduler, code, found, None if dry_run else lock)
@@ -128,6 +132,7 @@ def _sort_out(
     are looked at, so that a job that ends in between is found done."""
     found = Submitted()
     to_do: dict[str, Stage] = {}
+    left_out: set[str] = set()
     for stage_id, stage in plan.stages.items():
         task = tasks.get(stage_id)
         if store.is_done(stage):
@@ -136,7 +141,9 @@ def _sort_out(
             found.queued.append(stage_id)
         elif store.own_folder(stage_id).is_locked() or any(each in found.elsewhere for each in stage.inputs.values()):
             found.elsewhere.append(stage_id)
-        elif only is None or stage_id in only:
+        elif (only is not None and stage_id not in only) or left_out.intersection(stage.inputs.values()):
+            left_out.add(stage_id)
+        else:
             to_do[stage_id] = stage
     return found, to_do
 
