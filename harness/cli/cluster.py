@@ -1,6 +1,7 @@
 """What several verbs do with a cluster."""
 
 import enum
+import sys
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -174,6 +175,8 @@ def wait_for(
                 overview = look_over(plan, store, resources)
                 if not overview.look.open:
                     return overview
+                if overview.look.trouble and not live:
+                    print(f"waiting all the same: {overview.look.trouble}", file=sys.stderr, flush=True)
                 tasks, asked = overview.look.tasks, time.monotonic()
                 pause = min(ASK_AFTER_S[1], max(ASK_AFTER_S[0], (asked - began) / 4))
             if live:

@@ -30,7 +30,7 @@ def main(folder: Path, code: int) -> int:
     if code == FENCED:
         return code
     submission, index = Submission(folder), int(os.environ["SLURM_ARRAY_TASK_ID"])
-    manifest, stage = submission.manifest, submission.stage(int(os.environ["SLURM_ARRAY_TASK_ID"]))
+    manifest, stage = submission.manifest, submission.stage(index)
     store = Store(Path(manifest["store"]), map(Path, manifest["shipped"]))
     if store.is_done(stage):
         return 0
@@ -56,6 +56,8 @@ def _settle(folder: StageFolder, submission: Submission, index: int, code: int) 
     """Write down how this start ended; ``again: ...`` when the job is to go on."""
     manifest, name = submission.manifest, f"{submission.token}-{index}"
     number, own = _own_attempts(folder, name)
+    if own and own[-1]["restart"] > own_restarts():  # this start was on a node that was lost and is back
+        return "another start of this job has taken it over"
     if not own or own[-1]["restart"] != own_restarts():
         cause, reason = killed_cause(own_task(), code, submission.said(index).values())
         reason = f"{reason} before its work began; {_last_words(submission, index)}"

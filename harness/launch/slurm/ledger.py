@@ -59,7 +59,7 @@ class Submission:
     @cached_property
     def manifest(self) -> dict[str, Any]:
         """``study``, ``created``, ``tasks`` (index -> stage), and what every task needs."""
-        return read_json(self.path / MANIFEST) or {"tasks": {}}
+        return read_json(self.path / MANIFEST) or {"tasks": {}, "created": 0.0}
 
     @cached_property
     def stages(self) -> dict[int, str]:

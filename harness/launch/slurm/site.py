@@ -111,6 +111,9 @@ def _problems(given: Resources, processes: int, cluster: Cluster) -> Iterable[tu
     longest = max(each.minutes for each in nodes)
     if given.minutes > longest:
         yield "time", f"{given.time} is longer than partition {wanted} allows; at most {longest:.0f} minutes"
+    if (given.signal_before_s or 0) >= given.minutes * 60:
+        text = f"{given.signal_before_s} s before a time limit of {given.minutes} min leaves no time to work"
+        yield "signal_before_s", text
     for field, asked, most in (
         ("cpus", (given.cpus or 1) * per_node, max(each.cpus for each in nodes)),
         ("memory_gb", (given.memory_gb or 0) * per_node, max(each.memory_mb for each in nodes) / 1024),

@@ -261,6 +261,25 @@ def test_a_fenced_attempt_touches_nothing(one: Toy) -> None:
     assert not one.own("a").path.exists()
 
 
+def test_a_start_whose_node_comes_back_after_the_next_one_began_settles_nothing(one: Toy) -> None:
+    """The next start was preempted by then, so the lock is free and the job may go on: not on this one's word."""
+    fake_stages.ORDERS["a"] = ["stop"] * 5
+    one.scheduler.show = {"PreemptTime": "2030-01-01T00:00:00"}
+    one.submit()
+    task = one.task("a")
+    one.scheduler.step()
+    one.scheduler.step()
+    before = one.exits("a")
+    assert before == ["preempted", "preempted"]
+    calls = one.scheduler.calls["scontrol"]
+    task.restarts = 0
+    assert task.array.folder is not None
+    with task_environment(task):
+        assert aftermath.main(task.array.folder, 137) == 1
+    assert one.exits("a") == before
+    assert one.scheduler.calls["scontrol"] == calls
+
+
 def test_the_folder_of_another_job_at_work_is_left_alone(one: Toy) -> None:
     one.submit()
     task = one.task("a")
