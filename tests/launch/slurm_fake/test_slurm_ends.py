@@ -130,7 +130,7 @@ def test_a_preemption_is_free(one: Toy) -> None:
 
 @pytest.mark.parametrize(("timeouts", "starts"), [(0, 1), (2, 3)])
 def test_time_outs_have_an_allowance_of_their_own(one: Toy, timeouts: int, starts: int) -> None:
-    one.resources = {"all": Resources(attempts=1, timeouts=timeouts, time="2")}  # always near its end
+    one.resources = {"all": Resources(attempts=1, timeouts=timeouts, time="3")}  # always near its end
     fake_stages.ORDERS["a"] = ["time"] * 9
     one.submit()
     one.scheduler.run_all()
@@ -148,7 +148,7 @@ def test_the_signal_before_the_time_limit_is_no_time_out_when_it_comes_early(one
 
 
 def test_kinds_of_ends_are_counted_apart(one: Toy) -> None:
-    one.resources = {"all": Resources(attempts=2, timeouts=1, time="2")}
+    one.resources = {"all": Resources(attempts=2, timeouts=1, time="3")}
     fake_stages.ORDERS["a"] = ["time"]
     one.scheduler.kills[one.id("a")] = [137]
     one.submit()

@@ -82,6 +82,7 @@ def test_gpus_that_are_tied_to_some_sockets_are_all_counted() -> None:
         ({"constraint": "ibb"}, "constraint: no node of main has 'ibb'; did you mean 'ib'? Allowed: avx, ib"),
         ({"constraint": "ib&a100"}, "constraint: no node of main has 'a100'; Allowed: avx, ib"),
         ({"time": "1-00:01:00"}, "time: 1-00:01:00 is longer than partition main allows; at most 1440 minutes"),
+        ({"time": "2"}, "signal_before_s: 120 s before a time limit of 2 min leaves no time to work"),
         ({"memory_gb": 63.0}, "memory_gb: 63 in all is more than a node of partition main has; at most 62.5"),
         ({"cpus": 17}, "cpus: 17 in all is more than a node of partition main has; at most 16"),
         ({"gpus": 1}, "gpus: 1 in all is more than a node of partition main has; at most 0"),
