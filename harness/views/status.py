@@ -17,6 +17,7 @@ from harness.launch.slurm.look import Look
 from harness.launch.slurm.submit import Submitted
 from harness.record.states import StageState, stage_labels
 from harness.record.status import STATES
+from harness.study.stage import REVISIONS
 from harness.views.common import STYLES, RunStates, new_table, state_text
 
 if TYPE_CHECKING:
@@ -117,15 +118,19 @@ def status_view(overview: Overview) -> RenderableType:
 
 
 def _arms(plan: "Plan", states: Mapping[str, StageState]) -> RenderableType:
-    """Stages of every arm by state; one that several arms need is counted with each."""
-    present = [state for state in STATES if any(each.state == state for each in states.values())]
-    table = new_table("arm", "runs", "stages", *present, right=("runs", "stages", *present))
+    """Stages of every arm by kind and state; one that several arms need is counted with each."""
+    present = {stage.kind for stage in plan.stages.values()}
+    kinds = [kind for kind in REVISIONS if kind in present]
+    table = new_table("arm", "runs", *kinds, right=("runs",))
     for arm in plan.arms:
         runs = [run for run in plan.runs if run.arm == arm.name]
         own = {stage_id for run in runs for stage_id in run.stages}
-        counts = Counter(states[stage_id].state for stage_id in own)
-        cells = [Text(str(counts[state] or ""), STYLES[state]) for state in present]
-        table.add_row(arm.name, str(len(runs)), str(len(own)), *cells)
+        cells = []
+        for kind in kinds:
+            counts = Counter(states[each].state for each in own if plan.stages[each].kind == kind)
+            parts = [Text(f"{counts[state]} {state}", STYLES[state]) for state in STATES if counts[state]]
+            cells.append(Text(" ").join(parts))
+        table.add_row(arm.name, str(len(runs)), *cells)
     return table
 
 
