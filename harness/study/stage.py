@@ -42,7 +42,7 @@ class Stage:
 
     @cached_property
     def id(self) -> str:
-        """``<kind>-<12 hex digits>``: SHA-256 of kind, revision, settings, inputs and hash version."""
+        """``<kind>-<12 hex digits>``: SHA-256 of kind, revision, settings, inputs and hash version. Computed once."""
         identity = {
             "hash_version": HASH_VERSION,
             "kind": self.kind,
