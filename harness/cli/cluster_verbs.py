@@ -96,10 +96,13 @@ def cancel(
     try:
         tasks = queued_tasks(the_store, scheduler)
         queued = {key: task for key, task in tasks.items() if task.queued is not None and key in the_plan.stages}
-        chosen = [queued[each] for each in to_cancel(the_plan, run) if each in queued]
-        cancel_tasks(chosen, scheduler)
     except SchedulerError as error:
         refuse(str(error), code=1)
+    chosen = [queued[each] for each in to_cancel(the_plan, run) if each in queued]
+    try:
+        cancel_tasks(chosen, scheduler)
+    except SchedulerError as error:
+        refuse(f"some may go on for now, do it again: {error}", code=1)
     labels = stage_labels(the_plan)
     for task in chosen:
         print(f"cancelled {task.job_id}  {labels[task.submission.stages[task.index]]}")

@@ -244,6 +244,11 @@ def logs(
     stage_id = stage_of_interest(name, the_plan, the_store)
     if stage_id is None:
         refuse(unknown_name("run or stage", name, [*(each.id for each in the_plan.runs), *the_plan.stages]))
+
+    def in_queue() -> bool:
+        task = latest_tasks(the_store).get(stage_id)
+        return task is not None and task.index not in task.submission.cancelled()
+
     folder = the_store.own_folder(stage_id)
     log = last_log(folder)
     if log is None and not follow:
@@ -258,8 +263,7 @@ def logs(
             refuse(f"{stage_id} has no log: {why}", code=1)
         return
     try:
-        queued = stage_id in latest_tasks(the_store)
-        follow_log(folder, follow, lambda path: print(f"==> {path}", file=sys.stderr, flush=True), patient=queued)
+        follow_log(folder, follow, lambda path: print(f"==> {path}", file=sys.stderr, flush=True), in_queue)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 

@@ -17,11 +17,11 @@ from harness.study.stage import REVISIONS, Stage
 if TYPE_CHECKING:
     from harness.study.expand import Plan
 
-GOES_ON = ("timed out", "preempted", "interrupted", "cancelled")
+GOES_ON = ("timed out", "preempted", "interrupted", "cancelled", "node failed", "killed", "lost", "out of memory")
 """Ends of attempts whose work the next one goes on from."""
 
-FIRST_STEPS = 5
-"""So many steps of an attempt under way tell how long a step takes."""
+SHARE = 0.1
+"""An attempt that came so far tells how long all would take; before, it tells of imports and loading."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ def cost(
         status = state.status
         left = 1.0 - status.step / status.total if status is not None and status.total else 1.0
         if state.state == "running" and status is not None and status.started:
-            used += max(0.0, status.updated - status.started) * estimates[stage_id].gpus / 3600
+            gpus = list_attempts(store.own_folder(stage_id))[-1].get("gpus", 0)
+            used += max(0.0, status.updated - status.started) * gpus / 3600
         low, high = low + left * estimates[stage_id].gpu_hours[0], high + left * estimates[stage_id].gpu_hours[1]
         basis = basis and (estimates[stage_id].measured or not estimates[stage_id].gpus)
     return Cost(used, low, high, basis)
@@ -90,7 +91,7 @@ def measured_stages(store: Store) -> list[Measured]:
         seconds = None
         if done is not None and done.get("seconds"):
             seconds = done["seconds"] + _earlier_seconds(folder, done.get("attempt") or 1)
-        elif status is not None and status.attempt == 1 and FIRST_STEPS <= status.step < status.total:
+        elif status is not None and status.attempt == 1 and SHARE * status.total <= status.step < status.total:
             seconds = (status.updated - status.started) / status.step * status.total
         if seconds:
             found.append(Measured(Stage(record["kind"], record["settings"], record["inputs"]), seconds))

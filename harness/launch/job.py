@@ -6,6 +6,7 @@ that comes before the handlers are in place would kill the job without a word.
 
 import os
 import socket
+import sys
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,9 +28,12 @@ if TYPE_CHECKING:
 STOPPED = 75
 """Exit code of a job that was told to stop and left all that is needed to go on (sysexits' EX_TEMPFAIL)."""
 
+TAKEN = 74
+"""Exit code of a job of a cluster that found another one at work on its stage."""
+
 
 class StageFailed(Exception):
-    """The stage's code failed, and the status file has the reason; or another job has the stage."""
+    """The stage's code failed; the status file has the reason."""
 
 
 @dataclass
@@ -86,7 +90,8 @@ class StageJob:
             if not self._take(lock, holder, folder):
                 call_meeting(self.root, self.submission, place, None)
                 if scheduler == "slurm":  # what waits for this stage must not start now
-                    raise StageFailed(f"{self.stage.id}: another job is at work on it: {lock_holder(lock.path)}")
+                    print(f"another job is at work on it: {lock_holder(lock.path)}", file=sys.stderr, flush=True)
+                    raise SystemExit(TAKEN)
                 return "another job has this stage"
             if store.is_done(self.stage):
                 call_meeting(self.root, self.submission, place, None)
@@ -127,7 +132,7 @@ class StageJob:
                 return "nothing to do"
             checkpoints = {"checkpoints": folder.wanted_checkpoints(self.stage)}
             context = stage_context(self.stage, store, folder, checkpoints, rank=place.rank)
-            signals.context = context
+            signals.watch(context)
             try:
                 stage_function(self.stage.kind, self.kinds)(context)
             except StopRequested:

@@ -67,6 +67,11 @@ class Signals:
         for number, handler in self._old.items():
             signal.signal(number, handler)
 
+    def watch(self, context: StageContext) -> None:
+        """Tell a stage's code of signals from now on, and of those that came before."""
+        self.context = context
+        context.stop_requested = bool(self.received)
+
     def pass_on_preemption(self) -> None:
         handler = self._old.get(signal.SIGUSR2)
         if signal.SIGUSR2 in self.received and callable(handler):
@@ -135,9 +140,8 @@ class Work:
                 self.folder,
                 {"checkpoints": wanted} if wanted else {},
                 report=self._report,
-                stop_requested=bool(self.signals.received),
             )
-            self.signals.context = context
+            self.signals.watch(context)
             context.progress(0, 0)
             stage_function(stage.kind, self.kinds)(context)
             if context.stop_requested:

@@ -41,6 +41,7 @@ class FileLock:
             os.close(descriptor)  # somebody seized the lock between the two calls
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        os.fsync(descriptor)  # other nodes read it while it is open
         self._descriptor = descriptor
         return True
 
@@ -51,6 +52,7 @@ class FileLock:
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        os.fsync(descriptor)
         os.replace(temporary, self.path)
         self._descriptor = descriptor
 
@@ -70,10 +72,13 @@ class FileLock:
         return self._descriptor is not None and self._is_at_path(self._descriptor)
 
     def _is_at_path(self, descriptor: int) -> bool:
-        own = os.fstat(descriptor)
         try:
-            there = os.stat(self.path)
-        except FileNotFoundError:
+            opened = os.open(self.path, os.O_RDONLY)  # network file systems answer a mere stat from memory
+            try:
+                own, there = os.fstat(descriptor), os.fstat(opened)
+            finally:
+                os.close(opened)
+        except OSError:  # gone, or stale
             return False
         return (own.st_dev, own.st_ino) == (there.st_dev, there.st_ino)
 

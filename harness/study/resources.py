@@ -106,11 +106,12 @@ class Resources(Settings):
     time: Annotated[str, AfterValidator(_time)] | None = None
     """Time limit as SLURM writes it (default 4:00:00). A training that reaches it goes on in the next attempt."""
     signal_before_s: PositiveInt | None = None
-    """Seconds before the time limit at which a job is told to save and stop (default 120)."""
+    """Seconds before the time limit at which a job is told to save and stop (default 120). A training stops after the
+    step under way and then saves its state: give it more than both take, else SLURM ends it and it must be retried."""
     processes_per_node: PositiveInt | None = None
     """At most so many processes of a stage on one node (default 8)."""
     parallel: PositiveInt | None = None
-    """At most so many stages of this kind at once (default 64)."""
+    """At most so many stages of this kind at once, of those that are submitted together (default 64)."""
     attempts: PositiveInt | None = None
     """Starts in all of a stage whose attempts are killed or run out of memory (default 3). An error of the stage's own
     code is final; preemptions and failed nodes don't count."""

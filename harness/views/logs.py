@@ -29,12 +29,14 @@ def stage_of_interest(name: str, plan: "Plan", store: "Store") -> str | None:
     return run.train or run.stages[-1]
 
 
-def follow_log(folder: "StageFolder", follow: bool, heading: Callable[[Path], None], patient: bool = False) -> None:
+def follow_log(
+    folder: "StageFolder", follow: bool, heading: Callable[[Path], None], patient: Callable[[], bool] = bool
+) -> None:
     """Print the latest attempt's log; with ``follow`` whatever comes, later attempts too, until the job ends.
 
     Args:
-        patient: the stage is in a scheduler's queue: between two of its attempts nothing holds the lock, and only its
-            end is the end.
+        patient: whether the stage is in a scheduler's queue: between two of its attempts nothing holds the lock, and
+            only its end is the end.
     """
     path, place = None, 0
     while True:
@@ -50,7 +52,7 @@ def follow_log(folder: "StageFolder", follow: bool, heading: Callable[[Path], No
             place += len(text)
             print(text.decode(errors="replace"), end="", flush=True)
         status = folder.status()
-        over = not patient or (status is not None and status.state in ("done", "failed"))
+        over = not patient() or (status is not None and status.state in ("done", "failed"))
         if not follow or (path is not None and not locked and over):
             return
         time.sleep(0.3)

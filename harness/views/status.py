@@ -190,13 +190,14 @@ def submitted_view(found: Submitted, plan: "Plan", labels: Mapping[str, str]) ->
         "submitted" if handed_over else "to submit": len(found.stages),
         "done": len(found.done),
         "in the queue already": len(found.queued),
-        "at work elsewhere, or waiting for such": len(found.elsewhere),
+        "still at work otherwise, or waiting for such": len(found.elsewhere),
         "not taken": len(found.left),
     }
     counts = ", ".join(f"{number} {what}" for what, number in counted.items() if number)
     parts.append(Text(f"of {len(plan.stages)} stages: {counts}"))
     if found.elsewhere:
-        parts.append(Text(f"a local run has {labels[found.elsewhere[0]]}; run again when it is done", "yellow"))
+        who = f"a local run, or a job that is ending, has {labels[found.elsewhere[0]]}"
+        parts.append(Text(f"{who}; run again when it is over", "yellow"))
     if found.error:
         parts.append(Text(f"the scheduler did not take all: {found.error}", "bold red"))
         parts.append(Text("what it took goes on; the same command hands over the rest later", "yellow"))

@@ -8,9 +8,9 @@ import os
 import sys
 from pathlib import Path
 
-from harness.launch.slurm.causes import killed_cause, own_restarts, own_task
+from harness.launch.job import STOPPED, TAKEN
+from harness.launch.slurm.causes import is_put_back, killed_cause, own_restarts, own_task
 from harness.launch.slurm.ledger import Submission
-from harness.launch.slurm.scheduler import SchedulerError, Slurm
 from harness.launch.work import FENCED
 from harness.record.attempts import list_attempts, open_attempt, settle_lost
 from harness.record.folders import StageFolder, Store
@@ -20,13 +20,20 @@ from harness.record.status import status_after, write_status
 COUNTED = ("killed", "out of memory", "lost")
 """Causes that use up the declared number of attempts."""
 
+REQUEUE = STOPPED
+"""Exit code that tells the batch script to put the job back into the queue."""
+
+NOT_REQUEUED = 77
+"""What the batch script calls this with when that was refused."""
+
 LOCK_PATIENCE_S = 20.0
 """The other processes of a job, or what it left behind, may hold the lock for a moment."""
 
 
 def main(folder: Path, code: int) -> int:
-    """Settle how the attempt ended and put the job back into the queue if it may go on. Returns the exit code of the
-    batch script: 0 when the stage is done all the same."""
+    """Settle how the attempt ended. Returns the exit code of the
+    batch script: 0 when the stage is done all the same, `REQUEUE` when the script is to put the job back, which it does
+    itself: this may run in a container that has no scontrol."""
     if code == FENCED:
         return code
     submission, index = Submission(folder), int(os.environ["SLURM_ARRAY_TASK_ID"])
@@ -34,6 +41,8 @@ def main(folder: Path, code: int) -> int:
     store = Store(Path(manifest["store"]), map(Path, manifest["shipped"]))
     if store.is_done(stage):
         return 0
+    if code == TAKEN:  # by a local run, say: whose stage it is, and what waits for it is handed over once it is done
+        return 1
     own = store.own_folder(stage.id)
     with FileLock(own.lock_file) as lock:
         if not lock.acquire(LOCK_PATIENCE_S):
@@ -41,15 +50,14 @@ def main(folder: Path, code: int) -> int:
             return 1
         if store.is_done(stage):  # by somebody who had the lock until now
             return 0
-        verdict = _settle(own, submission, index, code)
-        print(f"{stage.id}: {verdict}", file=sys.stderr, flush=True)
-        if not verdict.startswith("again"):
+        if code == NOT_REQUEUED and is_put_back():
             return 1
-    try:
-        Slurm().requeue(own_task())
-    except SchedulerError as error:
-        print(error, file=sys.stderr)
-    return 1
+        if code == NOT_REQUEUED:
+            verdict = _give_up(own, _own_attempts(own, "")[0], "SLURM did not put its job back into the queue")
+        else:
+            verdict = _settle(own, submission, index, code)
+        print(f"{stage.id}: {verdict}", file=sys.stderr, flush=True)
+        return REQUEUE if verdict.startswith("again") else 1
 
 
 def _settle(folder: StageFolder, submission: Submission, index: int, code: int) -> str:
@@ -59,13 +67,13 @@ def _settle(folder: StageFolder, submission: Submission, index: int, code: int) 
     if own and own[-1]["restart"] > own_restarts():  # this start was on a node that was lost and is back
         return "another start of this job has taken it over"
     if not own or own[-1]["restart"] != own_restarts():
+        if index in submission.cancelled():
+            return "cancelled"
         cause, reason = killed_cause(own_task(), code, submission.said(index).values())
         reason = f"{reason} before its work began; {_last_words(submission, index)}"
         attempt = open_attempt(folder, "slurm", own_task(), name, manifest["gpus"], own_restarts())
         submission.copy_logs(index, attempt.log)
         attempt.close(cause, reason)
-        if cause == "killed" and code < 128:  # it would happen again
-            return _give_up(folder, attempt.number, reason)
         number, own = _own_attempts(folder, name)
     elif own[-1]["exit"] in ("running", "lost"):
         settle_lost(folder, *killed_cause(own_task(), code, submission.said(index).values()))

@@ -12,9 +12,6 @@ from harness.launch.slurm.scheduler import SchedulerError, Slurm
 from harness.launch.work import signal_names
 from harness.record.attempts import ExitCause
 
-SLACK_S = 70.0
-"""SLURM may send the signal before a time limit up to a minute early."""
-
 ENDED: dict[str, ExitCause] = {
     "TIMEOUT": "timed out",
     "DEADLINE": "timed out",
@@ -48,7 +45,6 @@ class WhyStopped:
     submission: Submission
     index: int
     minutes: int
-    signal_before_s: int
     started: float = field(default_factory=time.time)
 
     def __call__(self, received: list[int]) -> tuple[ExitCause, str]:
@@ -62,11 +58,11 @@ class WhyStopped:
             job, told = {}, f"{told}; {error}"
         if job.get("PreemptTime", "None") not in ("None", "Unknown"):
             return "preempted", f"{told}: by a job of higher priority"
-        ran, limit = time.time() - self.started, self.minutes * 60
-        if ran >= limit - 1 or (signal.SIGUSR2 in received and ran >= limit - self.signal_before_s - SLACK_S):
-            return "timed out", f"{told}: the time limit of {self.minutes} min is near"
         # What is requeued counts as restarted from the moment on that it is told to end.
         requeued = int(job.get("Restarts") or 0) > own_restarts()
+        near = time.time() - self.started >= self.minutes * 60 - 1
+        if near or (signal.SIGUSR2 in received and not requeued):
+            return "timed out", f"{told}: the time limit of {self.minutes} min is near"
         if job.get("JobState") == "CANCELLED" or (job.get("JobState") == "COMPLETING" and not requeued):
             return "cancelled", f"{told}: by scancel"
         return "preempted", f"{told}: taken off by the scheduler (requeue, preemption or maintenance)"
@@ -88,6 +84,15 @@ def is_stale(holder: Mapping[str, Any]) -> bool:
     return over or int(job.get("Restarts") or 0) > int(holder.get("restart", 0))
 
 
+def is_put_back() -> bool:
+    """SLURM has this job in its queue again already, as after a preemption."""
+    try:
+        job = Slurm().job(own_task())
+    except SchedulerError:
+        return False
+    return job.get("JobState") == "PENDING" or int(job.get("Restarts") or 0) > own_restarts()
+
+
 def earlier_start(seized: bool) -> tuple[ExitCause, str]:
     """How the start before this one ended, if it left no word.
 
@@ -102,7 +107,9 @@ def earlier_start(seized: bool) -> tuple[ExitCause, str]:
     before = next((each for each in reversed(states) if each not in ("RUNNING", "PENDING", "COMPLETING")), None)
     if seized or before in ("NODE_FAIL", "BOOT_FAIL"):
         return "node failed", "SLURM lost its node and started the job anew"
-    return ("lost", "") if before is None else (ENDED.get(before, "lost"), f"SLURM: {before}")
+    # The aftermath of that start never ran, so it was not the batch script that put the job back.
+    known = ENDED.get(before or "", "preempted")
+    return known, f"SLURM took it off and started the job anew ({before or 'no word of it in the accounting'})"
 
 
 def killed_cause(task: str, code: int, said: Iterable[str]) -> tuple[ExitCause, str]:

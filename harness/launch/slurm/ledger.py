@@ -85,9 +85,6 @@ class Submission:
         """None of its tasks is in the queue any more, and what became of them is known."""
         write_json(self.path / CLOSED, {})
 
-    def is_closed(self) -> bool:
-        return (self.path / CLOSED).exists()
-
     def stage(self, index: int) -> Stage:
         task = self.manifest["tasks"][str(index)]
         return Stage(task["kind"], task["settings"], task["inputs"], task["cosmetic"])

@@ -9,6 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from getpass import getuser
 
+_UNANSWERED = re.compile(r"timed out|Unable to contact|Socket|Connection|Zero Bytes", re.IGNORECASE)
+"""Words of a command that got no answer: slurmctld may have done what it was asked for all the same."""
+
+_OVERRIDING = ("SBATCH_", "SLURM_")
+"""Variables that win over a script's own options, or stem from a job that this is called in."""
+
 QUEUE_FORMAT = "%i|%j|%T|%M|%N|%r"
 ACCOUNTING_FORMAT = "JobID,State,ExitCode,Start,End,NodeList,JobName"
 
@@ -87,11 +93,14 @@ class Slurm:
             done = subprocess.run(command, capture_output=True, text=True, timeout=120, **options)  # type: ignore[call-overload]
         except FileNotFoundError:
             raise SchedulerError(f"there is no {command[0]} on this machine; is it a SLURM login node?") from None
+        except OSError as error:
+            raise SchedulerError(f"{command[0]} can't be run: {error}") from None
         except subprocess.TimeoutExpired:
             raise SchedulerError(f"{command[0]} gave no answer in 120 s; is slurmctld up?", unknown=True) from None
         if done.returncode:
             said = " ".join((done.stderr or done.stdout).split())
-            raise SchedulerError(f"{shlex.join(command)[:200]}: {said[:600] or f'exit code {done.returncode}'}")
+            text = f"{shlex.join(command)[:200]}: {said[:600] or f'exit code {done.returncode}'}"
+            raise SchedulerError(text, unknown=_UNANSWERED.search(said) is not None)
         return done.stdout
 
     def configuration(self) -> dict[str, str]:
@@ -105,7 +114,7 @@ class Slurm:
 
     def partitions(self) -> list[Partition]:
         """All partitions that are up."""
-        lines = self.run(["sinfo", "--noheader", "--format=%P|%l|%m|%c|%G|%f|%a"]).splitlines()
+        lines = self.run(["sinfo", "--all", "--noheader", "--format=%P|%l|%m|%c|%G|%f|%a"]).splitlines()
         return [_partition(line) for line in lines if line.endswith("|up")]
 
     def associations(self) -> dict[str, frozenset[str]]:
@@ -141,7 +150,9 @@ class Slurm:
             keep_open: file descriptors that the command inherits: a lock held through one is held until it is over,
                 even if this process dies meanwhile.
         """
-        said = self.run(["sbatch", "--parsable", script], pass_fds=keep_open)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(_OVERRIDING)}
+        environment |= {name: os.environ[name] for name in ("SLURM_CONF",) if name in os.environ}
+        said = self.run(["sbatch", "--parsable", script], pass_fds=keep_open, env=environment)
         match = re.search(r"(?m)^(\d+)(;\S+)?$", said.strip())
         if match is None:
             raise SchedulerError(f"sbatch gave no job id but {said!r}", unknown=True)

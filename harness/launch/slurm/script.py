@@ -9,6 +9,7 @@ from pathlib import Path
 import submitit
 
 from harness.launch.environment import ENVIRONMENT
+from harness.launch.slurm.aftermath import NOT_REQUEUED, REQUEUE
 from harness.launch.slurm.arrays import Array
 from harness.launch.slurm.ledger import START_MARK, job_name
 from harness.study.resources import Resources
@@ -20,7 +21,7 @@ class _ScriptExecutor(submitit.SlurmExecutor):
 
     @classmethod
     def affinity(cls) -> int:
-        return 2  # scripts can be looked at where there is no SLURM
+        return 2  # writing needs no SLURM
 
     def text(self, command: str, tasks: int) -> str:
         self.parameters["map_count"] = tasks
@@ -54,6 +55,7 @@ def batch_script(array: Array, folder: Path, token: str, code: Path, job_ids: Ma
     python = f"{wrapped}{shlex.quote(given.python or sys.executable)}"
     variables = ENVIRONMENT | (given.environment or {})
     variables |= {"PYTHONPATH": ":".join(filter(None, [str(code), path])), "PYTHONSAFEPATH": "1"}
+    aftermath = f"{python} -m harness.launch.slurm.aftermath {shlex.quote(str(folder))}"
     executor = _ScriptExecutor(folder)
     more = {"array": array.indices(), "requeue": True, "kill-on-invalid-dep": "yes"} | (given.sbatch or {})
     if array.after:
@@ -86,7 +88,15 @@ def batch_script(array: Array, folder: Path, token: str, code: Path, job_ids: Ma
         teardown=[
             "code=$?",
             "if [ $code -ne 0 ]; then",
-            f"    {python} -m harness.launch.slurm.aftermath {shlex.quote(str(folder))} $code",
+            f"    {aftermath} $code",
+            "    code=$?",
+            "fi",
+            f"if [ $code -eq {REQUEUE} ]; then",
+            "    for pause in 5 60 0; do",
+            "        scontrol requeue ${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID} && exit 1",
+            "        sleep $pause",
+            "    done",
+            f"    {aftermath} {NOT_REQUEUED}",
             "    code=$?",
             "fi",
             "exit $code",

@@ -65,8 +65,10 @@ def take_snapshot(store_root: Path, allow_dirty: bool) -> Snapshot:
         temporary.chmod(0o755)
         try:
             os.rename(temporary, path)
-        except OSError:  # somebody else was faster
+        except OSError:
             shutil.rmtree(temporary)
+            if not (path / CODE_RECORD).exists():  # else somebody was faster
+                raise
     return Snapshot(path, head, digest)
 
 

@@ -17,7 +17,7 @@ from harness.launch.slurm.script import batch_script, gpus_of
 from harness.launch.slurm.site import check_resources, known_cluster
 from harness.launch.slurm.snapshot import take_snapshot
 from harness.record.atomic import write_text
-from harness.record.folders import Store
+from harness.record.folders import NEEDED, Store
 from harness.record.lock import FileLock
 from harness.study.estimate import leaf_model
 from harness.study.resources import ByKind, Resources, processes_of, resources_for
@@ -47,7 +47,8 @@ class Submitted:
     queued: list[str] = field(default_factory=list)
     """Stages that were in the queue already."""
     elsewhere: list[str] = field(default_factory=list)
-    """Stages at work in a local run, and those that wait for them: to be submitted once these are done."""
+    """Stages that something else is at work on (a local run, a job that is ending, one that was asked for fewer
+    checkpoints), and those that wait for them: to be submitted once these are over."""
     left: list[str] = field(default_factory=list)
     """Stages that the scheduler did not take."""
     error: str = ""
@@ -110,7 +111,7 @@ def submit(
         queued = {
             each: Place(str(task.submission.job_id), task.index)
             for each, task in tasks.items()
-            if task.queued and each not in found.done
+            if task.queued and each not in found.done and each not in to_do
         }
         arrays = make_arrays(to_do, plan.stages, queued, resources, processes, size)
         code = store.root / ".code" / "<snapshot>" if dry_run else take_snapshot(store.root, allow_dirty).path
@@ -137,8 +138,8 @@ def _sort_out(
         task = tasks.get(stage_id)
         if store.is_done(stage):
             found.done.append(stage_id)
-        elif task is not None and task.queued is not None:
-            found.queued.append(stage_id)
+        elif task is not None and task.queued is not None and not _is_over(stage_id, task, store):
+            (found.queued if _keeps_enough(stage, task) else found.elsewhere).append(stage_id)
         elif store.own_folder(stage_id).is_locked() or any(each in found.elsewhere for each in stage.inputs.values()):
             found.elsewhere.append(stage_id)
         elif (only is not None and stage_id not in only) or left_out.intersection(stage.inputs.values()):
@@ -146,6 +147,18 @@ def _sort_out(
         else:
             to_do[stage_id] = stage
     return found, to_do
+
+
+def _is_over(stage_id: str, task: Task, store: Store) -> bool:
+    """Its job is ending, and the stage failed: it won't come back."""
+    status = store.own_folder(stage_id).status()
+    return task.queued is not None and task.queued.state == "COMPLETING" and bool(status and status.state == "failed")
+
+
+def _keeps_enough(stage: "Stage", task: Task) -> bool:
+    """The queued job will leave every checkpoint that is asked of the stage now."""
+    asked = {*stage.cosmetic.get("checkpoints", []), *stage.cosmetic.get(NEEDED, [])}
+    return asked <= set(task.submission.stage(task.index).cosmetic.get("checkpoints", []))
 
 
 def _checked(

@@ -21,6 +21,9 @@ def main(folder: Path) -> None:
 
     submission = Submission(folder)
     index = int(os.environ["SLURM_ARRAY_TASK_ID"])
+    if index in submission.cancelled():  # and came back all the same
+        print("cancelled", flush=True)
+        raise SystemExit(1)
     manifest = submission.manifest
     job = StageJob(
         stage=submission.stage(index),
@@ -30,7 +33,7 @@ def main(folder: Path) -> None:
         submission=f"{submission.token}-{index}",
         gpus=manifest["gpus"],
         restart=own_restarts(),
-        why_stopped=WhyStopped(submission, index, manifest["minutes"], manifest["signal_before_s"]),
+        why_stopped=WhyStopped(submission, index, manifest["minutes"]),
         is_stale=is_stale,
         earlier_start=earlier_start,
     )

@@ -146,7 +146,6 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
     for name in ("SUBMITIT_EXECUTOR", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(causes, "Slurm", lambda: scheduler)
-    monkeypatch.setattr(aftermath, "Slurm", lambda: scheduler)
     monkeypatch.setattr(aftermath, "LOCK_PATIENCE_S", 0.2)
     monkeypatch.setattr(submit_module, "take_snapshot", lambda root, allow_dirty: Snapshot(ROOT, None, "0" * 16))
     fake_stages.ORDERS.clear()

@@ -321,9 +321,21 @@ class FakeSlurm(Slurm):
             code = self._srun(task, folder)
             if code:
                 code = aftermath.main(folder, code)
+                if code == aftermath.REQUEUE:
+                    code = self._put_back(task, folder)
         if task.state == "RUNNING":
             self.end(task, "FAILED" if code else "COMPLETED", code)
         return code
+
+    def _put_back(self, task: FakeTask, folder: Path) -> int:
+        """What the batch script does when the job is to go on."""
+        from harness.launch.slurm import aftermath
+
+        try:
+            self.requeue(task.job_id)
+        except SchedulerError:
+            return aftermath.main(folder, aftermath.NOT_REQUEUED)
+        return 1
 
     def _srun(self, task: FakeTask, folder: Path) -> int:
         from harness.launch.job import StageFailed

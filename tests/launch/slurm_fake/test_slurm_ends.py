@@ -1,5 +1,6 @@
 """How an attempt ended, what becomes of its job, and what a look finds of those that left no word."""
 
+import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ import pytest
 
 from harness.launch.slurm import aftermath
 from harness.launch.slurm.cancel import cancel_tasks
-from harness.launch.slurm.causes import earlier_start, is_stale, killed_cause
+from harness.launch.slurm.causes import WhyStopped, earlier_start, is_stale, killed_cause
 from harness.launch.slurm.ledger import START_MARK, Submission, open_submissions
 from harness.launch.slurm.submit import queued_tasks
 from harness.launch.work import FENCED
@@ -139,12 +140,13 @@ def test_time_outs_have_an_allowance_of_their_own(one: Toy, timeouts: int, start
     assert f"it may go on after {timeouts} of them (timeouts)" in one.reason("a")
 
 
-def test_the_signal_before_the_time_limit_is_no_time_out_when_it_comes_early(one: Toy) -> None:
+def test_the_signal_before_the_time_limit_is_a_time_out_however_early_it_seems(one: Toy) -> None:
+    """The clock starts with the Python of the job; modules, set-up and a container may have taken long before."""
     one.resources = {"all": Resources(time="4:00:00")}
     fake_stages.ORDERS["a"] = ["time"]
     one.submit()
     one.scheduler.run_all()
-    assert one.exits("a") == ["preempted", "completed"]
+    assert one.exits("a") == ["timed out", "completed"]
 
 
 def test_kinds_of_ends_are_counted_apart(one: Toy) -> None:
@@ -174,15 +176,17 @@ def test_a_stage_without_outputs_fails(one: Toy) -> None:
     assert "without any output" in one.reason("a")
 
 
-def test_what_ends_before_its_work_with_an_error_would_do_so_again(one: Toy) -> None:
-    one.scheduler.early[one.id("a")] = [3]
+def test_what_ends_before_its_work_with_an_error_is_tried_again_as_often_as_declared(one: Toy) -> None:
+    """The node may be to blame."""
+    allow(one, attempts=2)
+    one.scheduler.early[one.id("a")] = [3, 3]
     one.submit()
     task = one.task("a")
     assert task.array.folder is not None
     log = task.array.folder / f"{task.array.job_id}_0_0_log.err"
     log.write_text("module: command not found\n\n")
     one.scheduler.run_all()
-    assert one.exits("a") == ["killed"]
+    assert one.exits("a") == ["killed", "killed"]
     reason = one.reason("a")
     assert "its process ended with code 3 before its work began; module: command not found" in reason
     assert str(log) in reason
@@ -205,7 +209,7 @@ def test_a_start_that_never_got_to_its_work_is_told_from_the_one_before(one: Toy
     one.scheduler.step()
     one.scheduler.early[one.id("a")] = [3]
     one.scheduler.run_all()
-    assert one.exits("a") == ["killed", "killed"]
+    assert one.exits("a") == ["killed", "killed", "completed"]
     assert "before its work began" in one.attempts("a")[1]["reason"]
 
 
@@ -229,17 +233,21 @@ def test_what_was_cancelled_is_not_put_back(one: Toy) -> None:
     assert one.task("a").restarts == 0
 
 
-def test_what_is_cancelled_at_work_saves_stops_and_is_not_put_back(one: Toy) -> None:
-    fake_stages.ORDERS["a"] = ["stop"]
+def test_what_is_cancelled_at_work_knows_why(one: Toy) -> None:
     one.submit()
-    tasks = queued_tasks(one.store, one.scheduler)
-    tasks[one.id("a")].submission.note_cancelled([0])
+    submission = queued_tasks(one.store, one.scheduler)[one.id("a")].submission
+    submission.note_cancelled([0])
+    assert WhyStopped(submission, 0, 10)([signal.SIGTERM]) == ("cancelled", "by ablate cancel")
+    assert one.scheduler.calls["scontrol"] == 1  # its configuration, when it was submitted
+
+
+def test_what_was_cancelled_and_comes_back_all_the_same_does_nothing(one: Toy) -> None:
+    one.submit()
+    queued_tasks(one.store, one.scheduler)[one.id("a")].submission.note_cancelled([0])
     one.scheduler.run_all()
-    assert one.exits("a") == ["cancelled"]
-    assert one.attempts("a")[0]["reason"] == "by ablate cancel"
+    assert one.exits("a") == []
     assert one.task("a").restarts == 0
-    states = one.states()
-    assert states["a"] == "interrupted"
+    assert one.states()["a"] == "missing"
 
 
 def test_scancel_by_hand_is_not_put_back(one: Toy) -> None:
@@ -316,15 +324,23 @@ def test_what_another_job_finished_meanwhile_is_done(one: Toy, monkeypatch: pyte
     assert code == 0
 
 
-def test_a_requeue_that_the_scheduler_refuses_is_no_crash(one: Toy) -> None:
-    """It puts back what it preempts itself, and then says that the job is pending."""
+@pytest.mark.parametrize("pending", [True, False])
+def test_a_requeue_that_the_scheduler_refuses(one: Toy, pending: bool) -> None:
+    """It puts back what it preempts itself, and then says that the job is pending; else the stage has failed."""
     one.submit()
     task = one.task("a")
     assert task.array.folder is not None
+    if not pending:
+        one.scheduler.begin(task)
     die_at_work(Submission(task.array.folder), task.index, task)
     with task_environment(task):
-        assert aftermath.main(task.array.folder, 137) == 1
+        assert aftermath.main(task.array.folder, 137) == aftermath.REQUEUE
+        assert aftermath.main(task.array.folder, aftermath.NOT_REQUEUED) == 1
     assert one.exits("a") == ["killed"]
+    status = one.own("a").status()
+    assert status is not None
+    assert (status.state == "failed") is not pending
+    assert pending or "did not put its job back" in status.reason
 
 
 def test_a_stage_that_another_job_has_is_not_run_and_its_dependants_do_not_start(one: Toy) -> None:
@@ -388,27 +404,27 @@ def test_a_cause_is_written_to_the_attempt_that_it_is_of(one: Toy) -> None:
     one.scheduler.restart(task, "NODE_FAIL")
     fake_stages.ORDERS["a"] = ["stop"]
     one.scheduler.step()
-    assert one.exits("a") == ["lost", "preempted"]
+    assert one.exits("a") == ["preempted", "preempted"]
     one.scheduler.kills[one.id("a")] = [137]
     one.scheduler.step()
-    assert one.exits("a") == ["lost", "preempted", "killed"]
-    assert one.attempts("a")[0]["reason"] == ""
+    assert one.exits("a") == ["preempted", "preempted", "killed"]
+    assert "no word of it in the accounting" in one.attempts("a")[0]["reason"]
 
 
 def test_how_the_start_before_ended(one: Toy) -> None:
     one.submit()
     task = one.task("a")
     with task_environment(task):
-        assert earlier_start(False) == ("lost", "")
         one.scheduler.begin(task)
         one.scheduler.restart(task, "PREEMPTED")
-        assert earlier_start(False) == ("preempted", "SLURM: PREEMPTED")
+        assert earlier_start(False) == ("preempted", "SLURM took it off and started the job anew (PREEMPTED)")
         assert earlier_start(True)[0] == "node failed"
         one.scheduler.begin(task)
         one.scheduler.restart(task, "NODE_FAIL")
         assert earlier_start(False)[0] == "node failed"
         one.scheduler.accounting = False
-        assert earlier_start(False) == ("lost", "")
+        assert earlier_start(False)[0] == "preempted"  # free, as a lost node would be
+        assert earlier_start(True)[0] == "node failed"
 
 
 # ---- a look

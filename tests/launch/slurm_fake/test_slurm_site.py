@@ -147,7 +147,7 @@ def test_as_few_nodes_as_can_share_evenly(processes: int, per_node: int, expecte
 
 def test_no_default_partition() -> None:
     cluster = ask_cluster(FakeSlurm(cluster={"sinfo": SINFO.replace("*", "")}), False)
-    assert problems(cluster) == ["partition: none is given, and the cluster has no default. Allowed: gpu, main, old"]
+    assert problems(cluster) == []  # the site may send jobs to partitions by rules of its own
     assert problems(cluster, partition="main") == []
 
 
