@@ -280,3 +280,33 @@ def test_a_machine_without_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(SchedulerError, match="there is no squeue on this machine; is it a SLURM login node") as error:
         Slurm().queue()
     assert not error.value.unknown
+
+
+@pytest.mark.parametrize(
+    ("said", "unknown"),
+    [
+        ("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation", True),
+        ("sbatch: error: Unable to contact slurm controller (connect failure)", True),
+        ("sbatch: error: Batch job submission failed: Invalid partition name specified", False),
+    ],
+)
+def test_a_command_without_an_answer_may_have_done_its_work(tmp_path: Path, said: str, unknown: bool) -> None:
+    command = tmp_path / "sbatch"
+    command.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n")
+    command.chmod(0o755)
+    with pytest.raises(SchedulerError) as caught:
+        Slurm().run([str(command)])
+    assert caught.value.unknown is unknown
+
+
+def test_variables_that_override_scripts_do_not_reach_sbatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = tmp_path / "sbatch"
+    command.write_text(f'#!/bin/sh\nenv > "{tmp_path}/seen"\necho 7\n')
+    command.chmod(0o755)
+    for name in ("SBATCH_TIMELIMIT", "SLURM_RESTART_COUNT", "SLURM_CONF", "OTHER"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert Slurm().submit("job.sh") == "7"
+    seen = {line.partition("=")[0] for line in (tmp_path / "seen").read_text().splitlines()}
+    assert {"SLURM_CONF", "OTHER"} <= seen
+    assert not seen & {"SBATCH_TIMELIMIT", "SLURM_RESTART_COUNT"}

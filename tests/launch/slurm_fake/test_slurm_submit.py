@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
@@ -15,7 +16,7 @@ from harness.record.lock import FileLock
 from harness.study.resources import Resources
 from tests.launch.slurm_fake import fake_stages
 from tests.launch.slurm_fake.conftest import Toy
-from tests.launch.slurm_fake.fake_slurm import Crash
+from tests.launch.slurm_fake.fake_slurm import Crash, FakeSlurm
 
 ALL = ["eval0", "eval1", "sft0", "sft1", "world"]
 
@@ -456,3 +457,48 @@ def test_where_a_stage_stands_by_the_latest_submission(toy: Toy) -> None:
     assert toy.scheduler.calls["squeue"] == 3
     toy.look()
     assert toy.scheduler.calls["squeue"] == 3
+
+
+def test_a_queued_stage_that_keeps_too_few_checkpoints_is_waited_for_by_nobody(toy: Toy) -> None:
+    """Its job keeps what was asked for when it was submitted; what needs more comes when it is over."""
+    toy.add("train", checkpoints=[10])
+    toy.submit()
+    toy.add("train", checkpoints=[5, 10])
+    toy.add("score", "train", kind="evaluate")
+    found = toy.submit()
+    assert toy.names(found.elsewhere) == ["train", "score"]
+    assert found.stages == []
+    toy.scheduler.run_all()
+    found = toy.submit()
+    assert toy.names(found.stages) == ["train", "score"]
+    toy.scheduler.run_all()
+    assert toy.states() == {"train": "done", "score": "done"}
+
+
+def test_a_failed_stage_whose_job_is_ending_can_be_submitted_at_once(toy: Toy) -> None:
+    toy.add("train")
+    toy.add("score", "train", kind="evaluate")
+    toy.submit()
+    task = toy.task("train")
+    fake_stages.ORDERS["train"] = ["fail"]
+    toy.scheduler.run_all()
+    task.state = "COMPLETING"
+    found = toy.submit()
+    assert toy.names(found.stages) == ["train", "score"]
+    assert all(task.job_id not in each.text(found.job_ids) for array in found.arrays for each in array.after)
+
+
+def test_an_answer_that_never_came_leaves_what_the_tasks_need(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """sbatch gives up before slurmctld does; the array may be in the queue all the same."""
+    toy.add("train")
+    taken: list[str] = []
+
+    def submit(script: str, keep_open: Sequence[int] = ()) -> str:
+        taken.append(FakeSlurm.submit(toy.scheduler, script, keep_open))
+        raise SchedulerError("sbatch: error: Socket timed out on send/recv operation", unknown=True)
+
+    monkeypatch.setattr(toy.scheduler, "submit", submit)
+    assert "Socket timed out" in toy.submit().error
+    monkeypatch.undo()
+    assert toy.names(toy.submit().queued) == ["train"]
+    assert toy.task("train").job_id == f"{taken[0]}_0"
