@@ -151,3 +151,11 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
     fake_stages.ORDERS.clear()
     fake_stages.STARTED.clear()
     return Toy(tmp_path, scheduler)
+
+
+@pytest.fixture
+def one(toy: Toy) -> Toy:
+    """One stage, ``a``, and ``b`` which waits for it."""
+    toy.add("a")
+    toy.add("b", "a", kind="evaluate")
+    return toy
