@@ -65,7 +65,8 @@ class StageJob:
 
         Raises:
             StageFailed: its code failed, or what it left is incomplete.
-            SystemExit: it was stopped; submitit's requeue may be among the causes.
+            SystemExit: it was stopped (`STOPPED`; here submitit may requeue it first), or, on a cluster, another job
+                has the stage (`TAKEN`).
         """
         store = Store(self.root, self.shipped)
         folder = store.own_folder(self.stage.id)

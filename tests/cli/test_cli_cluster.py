@@ -40,7 +40,7 @@ echo $number > "$FAKE/number"
 name=$(sed -n 's/^#SBATCH --job-name=//p' "$script")
 array=$(sed -n 's/^#SBATCH --array=//p' "$script")
 case $array in *-*) tasks="0 1" ;; *) tasks=$array ;; esac
-for task in $tasks; do echo "${number}_$task|$name|PENDING|0:00||Dependency" >> "$FAKE/queue"; done
+for task in $tasks; do echo "${number}_$task|$name|PENDING||Dependency" >> "$FAKE/queue"; done
 echo $number""",
 }
 

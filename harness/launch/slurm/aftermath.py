@@ -31,9 +31,9 @@ LOCK_PATIENCE_S = 20.0
 
 
 def main(folder: Path, code: int) -> int:
-    """Settle how the attempt ended. Returns the exit code of the
-    batch script: 0 when the stage is done all the same, `REQUEUE` when the script is to put the job back, which it does
-    itself: this may run in a container that has no scontrol."""
+    """Settle how the attempt ended. Returns what the batch script is to do: 0, end well, when the stage is done;
+    `REQUEUE`, put the job back, which it does itself because this may run in a container without scontrol; else fail.
+    """
     if code == FENCED:
         return code
     submission, index = Submission(folder), int(os.environ["SLURM_ARRAY_TASK_ID"])
@@ -53,7 +53,7 @@ def main(folder: Path, code: int) -> int:
         if code == NOT_REQUEUED and is_put_back():
             return 1
         if code == NOT_REQUEUED:
-            verdict = _give_up(own, _own_attempts(own, "")[0], "SLURM did not put its job back into the queue")
+            verdict = _give_up(own, list_attempts(own)[-1]["attempt"], "SLURM did not put its job back into the queue")
         else:
             verdict = _settle(own, submission, index, code)
         print(f"{stage.id}: {verdict}", file=sys.stderr, flush=True)

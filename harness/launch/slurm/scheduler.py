@@ -5,7 +5,7 @@ import re
 import shlex
 import subprocess
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from getpass import getuser
 
@@ -15,8 +15,8 @@ _UNANSWERED = re.compile(r"timed out|Unable to contact|Socket|Connection|Zero By
 _OVERRIDING = ("SBATCH_", "SLURM_")
 """Variables that win over a script's own options, or stem from a job that this is called in."""
 
-QUEUE_FORMAT = "%i|%j|%T|%M|%N|%r"
-ACCOUNTING_FORMAT = "JobID,State,ExitCode,Start,End,NodeList,JobName"
+QUEUE_FORMAT = "%i|%j|%T|%N|%r"
+ACCOUNTING_FORMAT = "JobID,State,Start,NodeList,JobName"
 
 
 class SchedulerError(Exception):
@@ -40,7 +40,6 @@ class QueuedTask:
     name: str
     state: str
     """PENDING, RUNNING, COMPLETING, ..."""
-    elapsed: str
     nodes: str
     reason: str
     """Why it is pending."""
@@ -53,9 +52,7 @@ class EndedTask:
     job_id: str
     state: str
     """COMPLETED, FAILED, TIMEOUT, OUT_OF_MEMORY, NODE_FAIL, PREEMPTED, REQUEUED, CANCELLED, ..."""
-    exit_code: str
     start: str
-    end: str
     nodes: str
     name: str
 
@@ -82,15 +79,19 @@ class Slurm:
     calls: Counter[str] = field(default_factory=Counter)
     """Commands run so far."""
 
-    def run(self, command: Sequence[str], **options: object) -> str:
+    def run(self, command: Sequence[str], pass_fds: Sequence[int] = (), env: Mapping[str, str] | None = None) -> str:
         """Standard output of a command.
+
+        Args:
+            pass_fds: file descriptors that it inherits.
+            env: its environment; default: this process's.
 
         Raises:
             SchedulerError: it can't be started, fails or hangs.
         """
         self.calls[command[0]] += 1
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=120, **options)  # type: ignore[call-overload]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=120, pass_fds=pass_fds, env=env)
         except FileNotFoundError:
             raise SchedulerError(f"there is no {command[0]} on this machine; is it a SLURM login node?") from None
         except OSError as error:
@@ -129,13 +130,13 @@ class Slurm:
     def queue(self) -> list[QueuedTask]:
         """Every task of this user that is pending or not over yet."""
         command = ["squeue", "--noheader", "--array", f"--user={os.getuid()}", f"--format={QUEUE_FORMAT}"]
-        return [QueuedTask(*line.split("|", 5)) for line in self.run(command).splitlines() if line.count("|") >= 5]
+        return [QueuedTask(*line.split("|", 4)) for line in self.run(command).splitlines() if line.count("|") >= 4]
 
     def ended(self, job_ids: Iterable[str]) -> list[EndedTask]:
         """What accounting has of tasks, every start of each, first to last. What it lacks yet is not there."""
         what = ["--allocations", "--duplicates", f"--format={ACCOUNTING_FORMAT}", f"--jobs={','.join(job_ids)}"]
         lines = self.run(["sacct", "--noheader", "--parsable2", *what]).splitlines()
-        return [EndedTask(*line.split("|")) for line in lines if line.count("|") == 6]
+        return [EndedTask(*line.split("|")) for line in lines if line.count("|") == 4]
 
     def job(self, job_id: str) -> dict[str, str]:
         """``scontrol show job`` of one task, by name."""

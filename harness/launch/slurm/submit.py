@@ -213,7 +213,6 @@ def _hand_over(
             code=str(code),
             gpus=gpus_of(array.resources, array.processes),
             minutes=array.resources.minutes,
-            signal_before_s=array.resources.signal_before_s,
             attempts=array.resources.attempts,
             timeouts=array.resources.timeouts,
         )

@@ -176,7 +176,7 @@ class FakeSlurm(Slurm):
         lines = []
         for task in self.tasks():
             if task.queued:
-                values = {"i": task.job_id, "j": task.array.name, "T": task.state, "M": "0:00", "N": task.nodes}
+                values = {"i": task.job_id, "j": task.array.name, "T": task.state, "N": task.nodes}
                 values["r"] = task.reason if task.state == "PENDING" else "None"
                 lines.append(re.sub(r"%(\w)", lambda match, values=values: values[match[1]], form) + "\n")
         return "".join(lines)

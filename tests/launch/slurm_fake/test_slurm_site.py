@@ -221,14 +221,12 @@ def scripted(folder: Path, monkeypatch: pytest.MonkeyPatch, **commands: str) -> 
 
 
 def test_the_queue_as_squeue_prints_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = (
-        "echo '5_1|ablate-sft-0123456789ab|PENDING|0:00||Resources|x'; echo '7|other|RUNNING|1:00|n1|None'; echo oops"
-    )
+    said = "echo '5_1|ablate-sft-0123456789ab|PENDING||Resources|x'; echo '7|other|RUNNING|n1|None'; echo oops"
     scripted(tmp_path, monkeypatch, squeue=f'echo "$@" > "{tmp_path}/asked"; {said}')
     slurm = Slurm()
     assert slurm.queue() == [
-        QueuedTask("5_1", "ablate-sft-0123456789ab", "PENDING", "0:00", "", "Resources|x"),
-        QueuedTask("7", "other", "RUNNING", "1:00", "n1", "None"),
+        QueuedTask("5_1", "ablate-sft-0123456789ab", "PENDING", "", "Resources|x"),
+        QueuedTask("7", "other", "RUNNING", "n1", "None"),
     ]
     assert slurm.calls == {"squeue": 1}
     asked = (tmp_path / "asked").read_text()

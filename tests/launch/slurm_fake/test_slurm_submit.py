@@ -308,7 +308,7 @@ def test_the_script_says_what_was_asked_for(toy: Toy) -> None:
     assert "apptainer" not in world
     assert "gpus-per-node" not in toy.task("world").array.options
     manifest = Submission(toy.task("sft0").array.folder).manifest
-    assert (manifest["gpus"], manifest["minutes"], manifest["signal_before_s"]) == (4, 90, 45)
+    assert (manifest["gpus"], manifest["minutes"]) == (4, 90)
     assert (manifest["attempts"], manifest["timeouts"]) == (3, 20)
 
 
