@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of ``study.json`` and of every table that this code reads."""
 
 OPTION_RULES = ("likelihood_per_token", "likelihood")
@@ -20,9 +20,9 @@ KEYS: dict[str, tuple[str, ...]] = {
     "runs": ("run",),
     "questions": ("suite", "question"),
     "answers": ("run", "phase", "step", "suite", "question", "protocol", "rule"),
-    "completions": ("run", "phase", "step", "protocol", "question", "sample"),
-    "option_scores": ("run", "phase", "step", "protocol", "question", "option"),
-    "traces": ("run", "phase", "step", "protocol", "question", "sample"),
+    "completions": ("run", "phase", "step", "suite", "protocol", "question", "sample"),
+    "option_scores": ("run", "phase", "step", "suite", "protocol", "question", "option"),
+    "traces": ("run", "phase", "step", "suite", "protocol", "question", "sample"),
     "training": ("run", "step"),
     "stages": ("stage",),
     "attempts": ("stage", "attempt"),

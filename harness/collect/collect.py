@@ -109,7 +109,7 @@ def _collect_run(
     rules = completion_rules(plan.study)
     for completion in reader.completions():
         prompt = plan.study.protocols[completion.protocol or ""].prompt
-        place = _add_completion(rows, identity, completion, PROMPT_STYLES[prompt].prefill)
+        place = _add_completion(rows, identity, completion, plan.study.suite, PROMPT_STYLES[prompt].prefill)
         question = questions[completion.question]
         for rule in rules:
             reading = RULES[rule](completion.text, completion.finish, question["choices"])
@@ -118,15 +118,22 @@ def _collect_run(
         _add_options(rows, identity, scored, questions[scored.question])
     prefill = PROMPT_STYLES[run.settings.grpo.prompt].prefill
     for completion in reader.rollouts(plan.study.collect.rollouts_every):
-        _add_completion(rows, identity, completion, prefill)
+        _add_completion(rows, identity, completion, None, prefill)
 
 
-def _add_completion(rows: Rows, identity: dict[str, Any], completion: Completion, prefill: str) -> dict[str, Any]:
-    """Add a completion with its trace; gives what tells it apart."""
+def _add_completion(
+    rows: Rows, identity: dict[str, Any], completion: Completion, suite: str | None, prefill: str
+) -> dict[str, Any]:
+    """Add a completion with its trace; gives what tells it apart.
+
+    Args:
+        suite: the benchmark that the question is of; None for a rollout.
+    """
     place = {
         **identity,
         "phase": completion.phase,
         "step": completion.step,
+        "suite": suite,
         "protocol": completion.protocol,
         "question": completion.question,
         "sample": completion.sample,
@@ -140,7 +147,13 @@ def _add_completion(rows: Rows, identity: dict[str, Any], completion: Completion
 
 def _add_options(rows: Rows, identity: dict[str, Any], scored: ScoredOptions, question: Mapping[str, Any]) -> None:
     """Add the options of a question, and what the likelihood rules make of them."""
-    place = {**identity, "phase": scored.phase, "step": scored.step, "protocol": scored.protocol}
+    place = {
+        **identity,
+        "phase": scored.phase,
+        "step": scored.step,
+        "suite": question["suite"],
+        "protocol": scored.protocol,
+    }
     for option, (logprob, tokens) in enumerate(zip(scored.logprobs, scored.tokens, strict=True)):
         score = {"option": option, "logprob": logprob, "tokens": tokens}
         rows["option_scores"].append({**place, "question": scored.question, **score})

@@ -18,7 +18,7 @@ from harness.study.settings import GenerationRule
 
 Rows = list[dict[str, Any]]
 
-_COMPLETION = ("study", "run", "arm", "seed", "phase", "step", "protocol", "question", "text", "finish")
+_COMPLETION = ("study", "run", "arm", "seed", "phase", "step", "suite", "protocol", "question", "text", "finish")
 _REMEMBERED = 4096
 """Readings kept: the same text comes again in another phase, and often at the next checkpoint."""
 
@@ -50,12 +50,15 @@ def rescore(folder: Path, rules: Sequence[str] | None = None) -> dict[str, int]:
     schema = pq.read_schema(folder / "answers.parquet")
     stay = _by_run(folder / "answers.parquet", schema.names, ("rule", "not in", list(RULES)))
     completions = _by_run(folder / "completions.parquet", _COMPLETION, ("phase", "!=", "rollout"))
-    questions = {row["question"]: row for row in pq.read_table(folder / "questions.parquet").to_pylist()}
+    listed = pq.read_table(folder / "questions.parquet").to_pylist()
+    questions = {(row["suite"], row["question"]): row for row in listed}
+        (row["suite"], row["question"]): row for row in pq.read_table(folder / "questions.parquet").to_pylist()
+    }
     answers: Rows = []
     for run in pq.read_table(folder / "runs.parquet", columns=["run"])["run"].to_pylist():
         # the order of collection: a run's completions by rule, then its options
         for completion in completions.get(run, ()):
-            question = questions[completion["question"]]
+            question = questions[completion["suite"], completion["question"]]
             for rule in chosen:
                 reading = _read(rule, completion["text"], completion["finish"], tuple(question["choices"]))
                 answers.append(answer_row(completion, question, rule, reading))

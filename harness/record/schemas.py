@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from harness.record.attempts import EXIT_CAUSES
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _RUN = [
     ("study", "string", "name of the study", ""),
@@ -66,6 +66,7 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
         *_RUN,
         ("phase", "string", "final, curve or rollout", ""),
         ("step", "int32", "optimiser step of the checkpoint, or in which the rollout was made (from 1)", "step"),
+        ("suite", "string", "name of the benchmark; null for rollouts", ""),
         ("protocol", "string", "name of the protocol; null for rollouts", ""),
         ("question", "int32", "index of the question in its file", ""),
         ("sample", "int32", "index of the completion in its group; 0 when greedy", ""),
@@ -79,6 +80,7 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
         *_RUN,
         ("phase", "string", "final or curve", ""),
         ("step", "int32", "optimiser step of the checkpoint; 0 is the start model", "step"),
+        ("suite", "string", "name of the benchmark", ""),
         ("protocol", "string", "name of the protocol", ""),
         ("question", "int32", "index of the question in its suite", ""),
         ("option", "int32", "index of the option in the question's choices, from 0", ""),
@@ -89,6 +91,7 @@ _TABLES: dict[str, list[tuple[str, str, str, str]]] = {
         *_RUN,
         ("phase", "string", "final, curve or rollout", ""),
         ("step", "int32", "as in completions", "step"),
+        ("suite", "string", "as in completions", ""),
         ("protocol", "string", "as in completions", ""),
         ("question", "int32", "as in completions", ""),
         ("sample", "int32", "as in completions", ""),

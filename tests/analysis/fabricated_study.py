@@ -52,6 +52,9 @@ CONTRASTS: list[dict[str, Any]] = [
     {"name": "start", "question": "Which start?", "a": "instruct+grpo", "b": "base+grpo", "pairing": "seed"},
 ]  # fmt: skip
 
+POWER: dict[str, Any] = {"seed_sd": None, "seed_correlation": 0.0, "discordance": 0.2, "design_effect": 1.0}
+POWER |= {"power": 0.8, "difference": 2.0}
+
 RULES_OF = {"options": ("likelihood_per_token", "likelihood")}
 """Rules of the protocols that generate nothing."""
 
@@ -69,25 +72,25 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
     | {"source": pa.string(), "image": pa.string(), "protocol": pa.string(), "rule": pa.string()}
     | {"extracted": pa.string(), "status": pa.string(), "correct": pa.bool_()},
     "completions": _RUN
-    | {"phase": pa.string(), "step": pa.int32(), "protocol": pa.string(), "question": pa.int32()}
-    | {"sample": pa.int32(), "text": pa.string(), "tokens": pa.int32(), "finish": pa.string()}
+    | {"phase": pa.string(), "step": pa.int32(), "suite": pa.string(), "protocol": pa.string()}
+    | {"question": pa.int32(), "sample": pa.int32(), "text": pa.string(), "tokens": pa.int32(), "finish": pa.string()}
     | {"reward": pa.float64(), "reward_accuracy": pa.float64(), "reward_format": pa.float64()},
     "option_scores": _RUN
-    | {"phase": pa.string(), "step": pa.int32(), "protocol": pa.string(), "question": pa.int32()}
-    | {"option": pa.int32(), "logprob": pa.float64(), "tokens": pa.int32()},
+    | {"phase": pa.string(), "step": pa.int32(), "suite": pa.string(), "protocol": pa.string()}
+    | {"question": pa.int32(), "option": pa.int32(), "logprob": pa.float64(), "tokens": pa.int32()},
     "traces": _RUN
-    | {"phase": pa.string(), "step": pa.int32(), "protocol": pa.string(), "question": pa.int32()}
-    | {"sample": pa.int32(), "well_formed": pa.bool_(), "thinking_words": pa.int32()}
+    | {"phase": pa.string(), "step": pa.int32(), "suite": pa.string(), "protocol": pa.string()}
+    | {"question": pa.int32(), "sample": pa.int32(), "well_formed": pa.bool_(), "thinking_words": pa.int32()}
     | {"reflection_markers": pa.int32(), "distinct_words_share": pa.float64()},
     "training": _RUN
     | {"stage": pa.string(), "step": pa.int32(), "loss": pa.float64(), "reward": pa.float64()}
     | {"reward_std": pa.float64(), "reward_accuracy": pa.float64(), "reward_format": pa.float64()},
     "stages": {"study": pa.string(), "stage": pa.string(), "kind": pa.string(), "state": pa.string()},
-    "attempts": {"study": pa.string(), "stage": pa.string(), "attempt": pa.int32()},
+    "attempts": {"study": pa.string(), "stage": pa.string(), "attempt": pa.int32()} | {"start": pa.string()},
 }
 
 
-def write(folder: Path, table: str, rows: Iterable[dict[str, Any]], version: int = 3) -> None:
+def write(folder: Path, table: str, rows: Iterable[dict[str, Any]], version: int = 4) -> None:
     """Write one table with the metadata that the collector writes."""
     schema = pa.schema(COLUMNS[table].items(), metadata={"table": table, "schema_version": str(version)})
     pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), folder / f"{table}.parquet")
@@ -129,7 +132,7 @@ def fabricate(
     for name, content in rows.items():
         write(folder, name, content)
     study = {
-        "schema_version": 3,
+        "schema_version": 4,
         "study": "fake",
         "title": "A fabricated study",
         "declared": {},
@@ -149,6 +152,15 @@ def fabricate(
         "claims": [] if claims is None else claims,
         "suite": "cv-bench" if cvbench else "micro-cvbench",
         "completeness": [],
+        "power": POWER,
+        "questions_stage": "world-1",
+    }
+    reason = "there is no registration file"
+    study["registration"] = {
+        "file": None,
+        "contrasts": {
+            each["name"]: {"commit": None, "committed": None, "reason": reason} for each in study["contrasts"]
+        },
     }
     (folder / "study.json").write_text(json.dumps(study))
 
@@ -159,11 +171,21 @@ def _number(text: str) -> int:
 
 
 def _resolved(contrast: dict[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = {"metric": "accuracy", "pairing": "none", "margin": None, "minus": None, "family": None}
+    plain |= {"alpha": 0.05, "checkpoint": "last", "last_k": 3, "exclusions": ["failed_checks"], "seed_sd": None}
+    plain |= {"hash": f"{_number(contrast['name']):016x}", "reads": []}
+    resolved = plain | contrast | _sides(contrast)
+    if resolved["minus"] is not None:
+        resolved["minus"] = _sides(resolved["minus"])
+    return resolved
+
+
+def _sides(contrast: dict[str, Any]) -> dict[str, Any]:
     sides = {}
     for key in ("a", "b"):
         side = contrast[key] if isinstance(contrast[key], dict) else {"arm": contrast[key]}
         sides[key] = {"protocol": ARMS.get(side["arm"], {}).get("protocol"), "rule": "lenient", "step": None} | side
-    return {"metric": "accuracy", "pairing": "none", "margin": None} | contrast | sides
+    return sides
 
 
 def claim(name: str, **changes: Any) -> dict[str, Any]:
@@ -236,7 +258,7 @@ def _evaluation(
             )
         if protocol == "options":
             continue
-        place |= {"question": question["question"], "sample": 0}
+        place |= {"suite": question["suite"], "question": question["question"], "sample": 0}
         rows["completions"].append(head | place | {"text": "x", "tokens": tokens, "finish": "stop"})
         counted = {
             "well_formed": bool(traces.random() * 100 < accuracy),

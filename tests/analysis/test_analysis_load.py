@@ -52,7 +52,7 @@ def test_a_missing_file_is_named_with_the_mend(fabricate: Callable[..., Path], n
 def test_another_schema_version_is_refused(fabricate: Callable[..., Path]) -> None:
     folder = fabricate()
     fabricated_study.write(folder, "traces", [], version=1)
-    with pytest.raises(CollectedError, match=r"traces\.parquet: schema version 1, but this code reads version 3"):
+    with pytest.raises(CollectedError, match=r"traces\.parquet: schema version 1, but this code reads version 4"):
         load(folder)
     study = json.loads((folder / "study.json").read_text())
     (folder / "study.json").write_text(json.dumps(study | {"schema_version": 2}))

@@ -147,7 +147,7 @@ def test_every_option_has_its_score_and_no_completion(plan: Plan, whole: Path) -
         ]
         for row in found:
             assert (row["logprob"], row["tokens"]) == option_scores(questions[row["question"]])[row["option"]]
-            assert row["protocol"] == "options"
+            assert (row["protocol"], row["suite"]) == ("options", "micro-cvbench")
         curve = Counter((row["step"], row["question"]) for row in rows(whole, "option_scores", run=run, phase="curve"))
         first = {index: len(questions[index].choices) for index in spread(len(questions), CURVE)}
         assert curve == {(step, i): n for step in (0, 2, 4) for i, n in first.items() if run != "instruct"}
@@ -177,7 +177,8 @@ def test_completions_and_traces_go_together(plan: Plan, whole: Path) -> None:
     completions, traces = rows(whole, "completions"), rows(whole, "traces")
     assert len(completions) == len(traces)
     for completion, trace in zip(completions, traces, strict=True):
-        place = ("run", "phase", "step", "protocol", "question", "sample")
+        place = ("run", "phase", "step", "suite", "protocol", "question", "sample")
+        assert completion["suite"] == (None if completion["phase"] == "rollout" else "micro-cvbench")
         assert [completion[name] for name in place] == [trace[name] for name in place]
         if completion["phase"] == "rollout":
             base = completion["arm"].startswith("base")
