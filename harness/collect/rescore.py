@@ -52,8 +52,6 @@ def rescore(folder: Path, rules: Sequence[str] | None = None) -> dict[str, int]:
     completions = _by_run(folder / "completions.parquet", _COMPLETION, ("phase", "!=", "rollout"))
     listed = pq.read_table(folder / "questions.parquet").to_pylist()
     questions = {(row["suite"], row["question"]): row for row in listed}
-        (row["suite"], row["question"]): row for row in pq.read_table(folder / "questions.parquet").to_pylist()
-    }
     answers: Rows = []
     for run in pq.read_table(folder / "runs.parquet", columns=["run"])["run"].to_pylist():
         # the order of collection: a run's completions by rule, then its options
