@@ -14,8 +14,8 @@ from matplotlib.colors import to_rgb
 from rich.console import Console
 
 from analysis import Comparison, arm_table, compare, contrasts, load, render, run_scores
-from analysis.figure_data import curves
 from analysis.figures import draw_arms, draw_curves, looks
+from analysis.figures.data import curves
 from analysis.tables import Table, arms
 
 
@@ -117,7 +117,7 @@ def test_an_arm_looks_the_same_in_every_figure_and_unlike_the_others(collected: 
 
 
 def test_no_text_of_a_figure_overlaps_another(compared: Comparison) -> None:
-    from analysis import figure_data
+    from analysis.figures import data as figure_data
 
     figure = draw_arms(compared.tables, compared.arms, figure_data.arms(compared.arms))
     figure.canvas.draw()

@@ -14,8 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis import figure_data
-from analysis.figure_data import MEAN, WINDOW
+from analysis.figures import data as figure_data
+from analysis.figures.data import MEAN, WINDOW
 from analysis.files import write_bytes, write_csv
 from analysis.load import Tables
 from analysis.scores import ArmTable
