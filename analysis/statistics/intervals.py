@@ -7,15 +7,17 @@ seeds of a thousand questions are three observations of a recipe, not three thou
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtr
+
+from analysis.statistics.student import finite, sample_sd, t_half_width, t_p
 
 LEVEL = 0.95
-"""Confidence level of every interval."""
+"""Confidence level of every interval that asks for no other."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class MeanInterval:
     half_width: float | None
     p: float | None
     """Two-sided p-value against 0; None without an interval or without any spread."""
+    level: float = LEVEL
+    """Confidence level of ``half_width``."""
 
     @property
     def low(self) -> float | None:
@@ -41,13 +45,11 @@ class MeanInterval:
     def high(self) -> float | None:
         return None if self.half_width is None else self.mean + self.half_width
 
-
-@dataclass(frozen=True)
-class WelchInterval(MeanInterval):
-    """Difference of two independent means; ``n`` and ``sd`` are side a's."""
-
-    n_b: int = 0
-    sd_b: float | None = None
+    def at(self, level: float) -> Self:
+        """The same estimate at another confidence level: same mean, error, degrees of freedom and p."""
+        if self.half_width is None or self.standard_error is None or self.df is None:
+            return replace(self, level=level)  # nothing known, or no spread at all: the same at every level
+        return replace(self, level=level, half_width=t_half_width(self.standard_error, self.df, level))
 
 
 @dataclass(frozen=True)
@@ -76,14 +78,15 @@ def mean_interval(values: ArrayLike, level: float = LEVEL) -> MeanInterval:
     Raises:
         ValueError: no observation, or one that is not a finite number.
     """
-    array = _finite(values)
+    array = finite(values)
     n = len(array)
     mean = float(array.mean())
     if n == 1:
-        return MeanInterval(mean, n, sd=None, standard_error=None, df=None, half_width=None, p=None)
-    sd = _sd(array)
+        return MeanInterval(mean, n, sd=None, standard_error=None, df=None, half_width=None, p=None, level=level)
+    sd = sample_sd(array)
     error = sd / math.sqrt(n)
-    return MeanInterval(mean, n, sd, error, float(n - 1), _half_width(error, n - 1, level), _p(mean, error, n - 1))
+    half_width, p = t_half_width(error, n - 1, level), t_p(mean, error, n - 1)
+    return MeanInterval(mean, n, sd, error, float(n - 1), half_width, p, level)
 
 
 def prediction_interval(values: ArrayLike, level: float = LEVEL) -> PredictionInterval:
@@ -101,11 +104,12 @@ def prediction_interval(values: ArrayLike, level: float = LEVEL) -> PredictionIn
     """
     found = mean_interval(values, level)
     if found.sd is None or found.df is None:
-        return PredictionInterval(found.mean, found.n, sd=None, standard_error=None, df=None, half_width=None, p=None)
+        return PredictionInterval(
+            found.mean, found.n, sd=None, standard_error=None, df=None, half_width=None, p=None, level=level
+        )
     error = found.sd * math.sqrt(1.0 + 1.0 / found.n)
-    return PredictionInterval(
-        found.mean, found.n, found.sd, error, found.df, _half_width(error, found.df, level), p=None
-    )
+    half_width = t_half_width(error, found.df, level)
+    return PredictionInterval(found.mean, found.n, found.sd, error, found.df, half_width, None, level)
 
 
 def paired_interval(a: Mapping[Any, float], b: Mapping[Any, float], level: float = LEVEL) -> MeanInterval:
@@ -123,33 +127,28 @@ def paired_interval(a: Mapping[Any, float], b: Mapping[Any, float], level: float
     return mean_interval([a[key] - b[key] for key in keys], level)
 
 
-def welch_interval(a: ArrayLike, b: ArrayLike, level: float = LEVEL) -> WelchInterval:
-    """Interval of ``mean(a) - mean(b)`` of independent samples of unequal variance.
+def equivalence_p(interval: MeanInterval, margin: float) -> float | None:
+    """p-value of two one-sided tests (TOST) against a true value of at least ``margin`` from 0, either way.
 
-    Welch (1947, Biometrika 34:28): with ``v = s² / n`` of each side, the standard error is
-    ``sqrt(va + vb)`` and the degrees of freedom are
-    ``(va + vb)² / (va² / (na - 1) + vb² / (nb - 1))``. A side of one observation gives a difference and no
-    interval.
+    The larger of ``P(T > (mean + margin) / SE)`` and ``P(T < (mean - margin) / SE)`` (Schuirmann 1987, J.
+    Pharmacokinetics and Biopharmaceutics 15:657). It is below alpha just where the interval of level ``1 - 2 alpha``
+    lies within ``±margin``.
 
     Args:
-        a, b: observations, shapes (na,) and (nb,).
+        margin: the smallest difference that matters, in the unit of the mean, positive.
+
+    Returns:
+        None without an interval or without any spread.
 
     Raises:
-        ValueError: a side is empty or not finite.
+        ValueError: a margin that isn't positive.
     """
-    first, second = _finite(a), _finite(b)
-    difference = float(first.mean() - second.mean())
-    sd_a = _sd(first) if len(first) > 1 else None
-    sd_b = _sd(second) if len(second) > 1 else None
-    if sd_a is None or sd_b is None:
-        return WelchInterval(difference, len(first), sd_a, None, None, None, None, len(second), sd_b)
-    part_a, part_b = sd_a**2 / len(first), sd_b**2 / len(second)
-    error = math.sqrt(part_a + part_b)
-    if error == 0.0:
-        return WelchInterval(difference, len(first), sd_a, 0.0, None, 0.0, None, len(second), sd_b)
-    df = (part_a + part_b) ** 2 / (part_a**2 / (len(first) - 1) + part_b**2 / (len(second) - 1))
-    half_width, p = _half_width(error, df, level), _p(difference, error, df)
-    return WelchInterval(difference, len(first), sd_a, error, df, half_width, p, len(second), sd_b)
+    if not margin > 0.0:
+        raise ValueError(f"margin: {margin} is no margin of equivalence; it must be positive")
+    if interval.standard_error is None or interval.standard_error == 0.0 or interval.df is None:
+        return None
+    nearest = margin - abs(interval.mean)  # the other of the two tests always has the smaller p
+    return float(stdtr(interval.df, -nearest / interval.standard_error))
 
 
 def clustered_interval(differences: ArrayLike, clusters: Sequence[Hashable], level: float = LEVEL) -> ClusteredInterval:
@@ -166,7 +165,7 @@ def clustered_interval(differences: ArrayLike, clusters: Sequence[Hashable], lev
     Raises:
         ValueError: nothing to average, numbers that are not finite, or lengths that differ.
     """
-    array = _finite(differences)
+    array = finite(differences)
     n = len(array)
     if len(clusters) != n:
         raise ValueError(f"{n} differences but {len(clusters)} clusters; there must be one cluster for each question")
@@ -174,31 +173,12 @@ def clustered_interval(differences: ArrayLike, clusters: Sequence[Hashable], lev
     index = np.array([numbers.setdefault(cluster, len(numbers)) for cluster in clusters])
     groups = len(numbers)
     mean = float(array.mean())
-    sd = _sd(array) if n > 1 else None
+    sd = sample_sd(array) if n > 1 else None
     if groups == 1:
-        return ClusteredInterval(mean, n, sd, None, None, None, None, groups)
+        return ClusteredInterval(mean, n, sd, None, None, None, None, level, groups)
     sums = np.bincount(index, weights=array - mean, minlength=groups)
     # Without any spread the deviations are rounding errors, not evidence.
     error = 0.0 if sd == 0.0 else math.sqrt(groups / (groups - 1) * float((sums**2).sum())) / n
     df = float(groups - 1)
-    return ClusteredInterval(mean, n, sd, error, df, _half_width(error, df, level), _p(mean, error, df), groups)
-
-
-def _finite(values: ArrayLike) -> np.ndarray:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1 or array.size == 0 or not np.isfinite(array).all():
-        raise ValueError(f"needs a list of at least one finite number, got {values!r}")
-    return array
-
-
-def _sd(array: np.ndarray) -> float:
-    # Equal values can have a mean that differs from them in the last bit.
-    return 0.0 if np.ptp(array) == 0.0 else float(array.std(ddof=1))
-
-
-def _half_width(error: float, df: float, level: float) -> float:
-    return float(stdtrit(df, 0.5 + level / 2.0)) * error
-
-
-def _p(mean: float, error: float, df: float) -> float | None:
-    return None if error == 0.0 else 2.0 * float(stdtr(df, -abs(mean) / error))
+    half_width, p = t_half_width(error, df, level), t_p(mean, error, df)
+    return ClusteredInterval(mean, n, sd, error, df, half_width, p, level, groups)
