@@ -1,12 +1,15 @@
 # make demo: the miniature study, from nothing to a finished comparison.   make test: every test but those of
 # make test-slurm: on a real SLURM, brought up on this machine (Debian, as root) and taken down again.
+# make test-light: the analysis and the light verbs without torch, freshly installed.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # Where there is no CPU wheel of torch at hand: make demo PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PIP_ARGS ?=
 VENV := .venv
-PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check $(PIP_ARGS) --constraint constraints.txt
+LIGHT := .venv-light
+PIP_INSTALL := pip install --quiet --disable-pip-version-check $(PIP_ARGS) --constraint constraints.txt
+PIP := $(VENV)/bin/$(PIP_INSTALL)
 
-.PHONY: demo test test-slurm check rehearse install base clean
+.PHONY: demo test test-slurm test-light check rehearse install base clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/ablate run sweeps/micro.yaml --results results/demo
@@ -17,6 +20,13 @@ test: $(VENV)/.installed-test
 # Installs Debian's packages of SLURM if they are not there. Where SLURM can't be had it says why, and fails.
 test-slurm: $(VENV)/.installed-test
 	$(VENV)/bin/python -m pytest tests/slurm
+
+# Always from nothing: what is tested is that the installation alone is enough, and how long it takes.
+test-light:
+	rm -rf $(LIGHT) build/lib build/bdist.*
+	$(PYTHON) -m venv $(LIGHT)
+	@began=$$(date +%s); $(LIGHT)/bin/$(PIP_INSTALL) . && echo "installed in $$(($$(date +%s) - began)) s"
+	$(LIGHT)/bin/python tests/light_installation.py
 
 check: $(VENV)/.installed-test
 	$(VENV)/bin/ruff check .
@@ -34,14 +44,14 @@ base: $(VENV)/.installed
 	$(VENV)/bin/python -m harness.train.pretrain --out build/base
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(LIGHT) build *.egg-info
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --editable .
+	$(PIP) --editable '.[train]'
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(PIP) --editable '.[test]'
+	$(PIP) --editable '.[train,test]'
 	touch $@

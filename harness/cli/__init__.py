@@ -10,6 +10,7 @@ import typer
 
 from harness.cli import compute_verbs, cluster_verbs, result_verbs, store_verbs  # isort: skip, the order of the help
 from harness.cli.app import app
+from harness.cli.extras import TRAIN, mend
 
 __all__ = ["app", "cluster_verbs", "compute_verbs", "main", "result_verbs", "store_verbs"]
 
@@ -18,6 +19,12 @@ def main() -> None:
     """Entry point of ``ablate``."""
     try:
         app()
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in TRAIN:
+            raise
+        typer.secho(mend("this", [package]), fg="red", err=True)
+        sys.exit(2)
     except Exception as error:
         from harness.study.errors import StudyError
 

@@ -22,6 +22,7 @@ from harness.cli.app import (
 )
 from harness.cli.cluster import AllowDirty, Where, attach_to, look_over, refuse_if_queued, submit_to_slurm
 from harness.cli.compute_verbs import run_here
+from harness.cli.extras import refuse_light
 
 Names = Annotated[
     list[str] | None,
@@ -66,6 +67,7 @@ def retry(
     if not chosen:
         print("nothing to start again")
         return
+    refuse_light(the_plan.stages[each] for each in chosen)
     where = on or (Where.slurm if any((the_store.root / ".submitit").glob("slurm-*")) else Where.local)
     if where is Where.slurm:
         submit_to_slurm(the_plan, the_store, load_site_resources(site), chosen, allow_dirty)

@@ -39,6 +39,7 @@ from harness.cli.cluster import (
     submit_to_slurm,
     watch_status,
 )
+from harness.cli.extras import refuse_light, refuse_without
 
 if TYPE_CHECKING:
     from harness.record.folders import Store
@@ -101,6 +102,9 @@ def run(
 
     the_store = open_store(store)
     the_plan = with_needs(load_plan(study, overrides), the_store)
+    if not dry_run:
+        waiting = [each for each in the_plan.stages.values() if not the_store.is_done(each)]
+        refuse_light(each for each in waiting if not only or each.kind in only)
     _refuse_unready(the_plan, the_store)
     resources = load_site_resources(site)
     refuse_over_budget(the_plan, the_store, resources, budget)
@@ -179,6 +183,7 @@ def rehearse(
     from harness.rehearse.view import outcome_view
 
     the_plan = load_plan(study, overrides)
+    refuse_without("rehearsing")
     the_store = rehearsal_store(open_store(store))
     console, began = make_console(), time.monotonic()
     name = the_plan.study.study

@@ -15,6 +15,7 @@ from harness.cli.app import (
     open_store,
     refuse,
 )
+from harness.cli.extras import refuse_without
 
 
 @app.command()
@@ -23,6 +24,7 @@ def fetch(study: StudyPath = DEFAULT_STUDY, overrides: Overrides = None) -> None
 
     Branches are pinned: the commits that they stand for now go to revisions.yaml beside the study file.
     """
+    refuse_without("fetching", ["huggingface_hub"])
     from harness.models.fetch import FetchError, fetch
     from harness.study import load_study
 
