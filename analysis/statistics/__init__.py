@@ -1,5 +1,6 @@
 """Estimates, intervals and tests with the right unit: numpy and scipy only, numbers in and numbers out."""
 
+from analysis.statistics.adjust import benjamini_hochberg, holm
 from analysis.statistics.intervals import (
     LEVEL,
     ClusteredInterval,
@@ -19,21 +20,28 @@ from analysis.statistics.linear import (
     linear_prediction,
     welch_interval,
 )
+from analysis.statistics.permutation import McNemar, SignFlip, mcnemar_test, sign_flip_test
 
 __all__ = [
     "LEVEL",
     "ClusteredInterval",
     "LinearInterval",
+    "McNemar",
     "MeanInterval",
     "PredictionInterval",
+    "SignFlip",
     "Term",
     "WelchInterval",
+    "benjamini_hochberg",
     "clustered_interval",
     "equivalence_p",
+    "holm",
     "linear_interval",
     "linear_prediction",
+    "mcnemar_test",
     "mean_interval",
     "paired_interval",
     "prediction_interval",
+    "sign_flip_test",
     "welch_interval",
 ]
