@@ -24,15 +24,21 @@ from harness.scoring.likelihood import OPTION_RULES
 from harness.scoring.rules import RULES
 from harness.scoring.traces import trace_statistics
 from harness.study.contrasts import completion_rules
+from harness.study.declaration import contrast_hashes, questions_stage, read_stages
 from harness.study.expand import Plan
+from harness.study.schema import Contrast
 
 Rows = dict[str, list[dict[str, Any]]]
 
 
-def collect(plan: Plan, store: Store, out: Path) -> dict[str, int]:
+def collect(plan: Plan, store: Store, out: Path, registration: Mapping[str, Any] | None = None) -> dict[str, int]:
     """Write all tables of `harness.record.schemas` and ``study.json`` to ``out``, each file in one step.
 
     Equal stores give equal bytes.
+
+    Args:
+        registration: since when the contrasts are registered, of `harness.record.registration.find_registrations`;
+            none counts as registered when left out.
 
     Returns:
         Number of rows by table.
@@ -53,14 +59,13 @@ def collect(plan: Plan, store: Store, out: Path) -> dict[str, int]:
     factors = list(plan.study.factors)
     for name in TABLE_NAMES:
         write_table(out / f"{name}.parquet", pa.Table.from_pylist(rows[name], schema(name, factors, parts)))
-    write_json(out / "study.json", _study_record(plan, outcome))
+    write_json(out / "study.json", _study_record(plan, outcome, registration))
     return {name: len(rows[name]) for name in TABLE_NAMES}
 
 
 def _questions(plan: Plan, store: Store, states: dict[str, StageState]) -> list[Question]:
     """The test questions; none while their stage is not done."""
-    # Every evaluation reads the one test file of the study.
-    test = next(stage.inputs["data"] for stage in plan.stages.values() if stage.kind == "evaluate")
+    test = questions_stage(plan)
     if states[test].state != "done":
         return []
     return list(read_cvbench(store.folder(test).path / TEST_FILE))
@@ -186,9 +191,11 @@ def _collect_stage(plan: Plan, store: Store, state: StageState, stage_id: str, r
         rows["attempts"].append({name: row.get(name) for name in known})
 
 
-def _study_record(plan: Plan, outcome: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
-    """Content of ``study.json``: the study as declared, and how much of it there is."""
-    study = plan.study
+def _study_record(
+    plan: Plan, outcome: Mapping[str, tuple[str, str]], registration: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Content of ``study.json``: the study as declared, since when, and how much of it there is."""
+    study, hashes = plan.study, contrast_hashes(plan)
     completeness = []
     for arm in plan.arms:
         found = Counter(outcome[run.id][0] for run in plan.runs if run.arm == arm.name)
@@ -213,11 +220,23 @@ def _study_record(plan: Plan, outcome: Mapping[str, tuple[str, str]]) -> dict[st
         "protocols": {name: protocol.model_dump(mode="json") for name, protocol in study.protocols.items()},
         "rules": completion_rules(study),
         "seeds": study.seeds,
-        "contrasts": [contrast.model_dump(mode="json") for contrast in plan.contrasts],
+        "contrasts": [_contrast_record(plan, contrast, hashes[contrast.name]) for contrast in plan.contrasts],
         "claims": [claim.model_dump(mode="json") for claim in plan.claims],
         "suite": study.suite,
+        "questions_stage": questions_stage(plan),
+        "power": study.power.model_dump(mode="json"),
+        "registration": _unregistered(plan) if registration is None else registration,
         "completeness": completeness,
     }
+
+
+def _contrast_record(plan: Plan, contrast: Contrast, digest: str) -> dict[str, Any]:
+    return contrast.model_dump(mode="json") | {"hash": digest, "reads": read_stages(plan, contrast)}
+
+
+def _unregistered(plan: Plan) -> dict[str, Any]:
+    nothing = {"commit": None, "committed": None, "reason": "collected without a look at registrations"}
+    return {"file": None, "contrasts": {contrast.name: nothing for contrast in plan.contrasts}, "withdrawn": {}}
 
 
 def _json(data: Any) -> str:

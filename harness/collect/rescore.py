@@ -88,7 +88,13 @@ def _check(rules: Sequence[str], study: Mapping[str, Any]) -> None:
     if twice := [rule for rule, count in Counter(rules).items() if count > 1]:
         raise ValueError(f"scoring rule {twice[0]!r} is named twice; name it once")
     contrasts, claims = study["contrasts"], study.get("claims", [])
-    needed = [(f"contrast {each['name']!r} compares", each[side]["rule"]) for each in contrasts for side in ("a", "b")]
+    needed = [
+        (f"contrast {each['name']!r} compares", difference[side]["rule"])
+        for each in contrasts
+        for difference in (each, each["minus"])
+        if difference is not None
+        for side in ("a", "b")
+    ]
     needed += [(f"claim {each['name']!r} is read", each["ran"]["rule"]) for each in claims if each["ran"]]
     for what, rule in needed:
         if rule in RULES and rule not in rules:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import get_args
 
 from harness.study.arms import Arm
+from harness.study.checkpoints import checkpoint_problems, step_problem
 from harness.study.errors import Problem, StudyError, Where, unknown
-from harness.study.schema import Claim, Contrast, Metric, Side, Study
+from harness.study.schema import Claim, Contrast, Difference, Metric, Side, Study
 from harness.study.settings import GenerationRule, OptionRule, RuleName
 
 OPTION_RULES: tuple[OptionRule, ...] = get_args(OptionRule)
@@ -13,11 +14,13 @@ DEFAULT_OPTION_RULE: OptionRule = "likelihood_per_token"
 
 
 def resolve_contrasts(study: Study, arms: Sequence[Arm]) -> tuple[Contrast, ...]:
-    """The study's contrasts, each side with its protocol and, where the metric is accuracy, its scoring rule.
+    """The study's contrasts, each side with its protocol and, where the metric is accuracy, its scoring rule; where it
+    is accuracy, the expected spread over seeds as well.
 
     Raises:
         StudyError: an arm, protocol, rule or step that isn't there, a metric that a protocol can't give, equal
-            sides, a name used twice, or a pairing by seed with an arm that has no seeds.
+            sides, a name used twice, a pairing by seed with an arm that has no seeds, or a rule for checkpoints that
+            a side's curve can't answer.
     """
     by_name = {arm.name: arm for arm in arms}
     problems: list[Problem] = []
@@ -26,23 +29,47 @@ def resolve_contrasts(study: Study, arms: Sequence[Arm]) -> tuple[Contrast, ...]
         where: Where = ("contrasts", index)
         if contrast.name in [other.name for other in study.contrasts[:index]]:
             problems.append(Problem((*where, "name"), f"two contrasts are called {contrast.name!r}; rename one"))
-        sides = (("a", contrast.a), ("b", contrast.b))
-        found = [_side_problem(study, by_name, contrast.metric, side, (*where, key)) for key, side in sides]
+        found = [
+            _side_problem(study, by_name, contrast.metric, side, (*where, *key.split(".")))
+            for key, side in contrast.sides.items()
+        ]
         if any(found):
             problems += [each for each in found if each]
             continue
-        a, b = (_filled(study, by_name[side.arm], contrast.metric, side) for _, side in sides)
-        if a == b:
-            scored = f", scored {a.rule!r}" if a.rule else ""
-            problems.append(Problem(where, f"both sides are {a.arm!r} under {a.protocol!r}{scored}; change one"))
-        for key, side in (("a", a), ("b", b)):
+        filled = {key: _filled(study, by_name[side.arm], contrast.metric, side) for key, side in contrast.sides.items()}
+        changed = {"a": filled["a"], "b": filled["b"], "seed_sd": contrast.seed_sd}
+        if contrast.minus is not None:
+            changed["minus"] = Difference(a=filled["minus.a"], b=filled["minus.b"])
+        if contrast.seed_sd is None and contrast.metric == "accuracy":
+            changed["seed_sd"] = study.power.seed_sd
+        contrast = contrast.model_copy(update=changed)
+        problems += _equal_sides(contrast, where)
+        for key, side in contrast.sides.items():
             if contrast.pairing == "seed" and not by_name[side.arm].has_seeds:
                 text = f"{side.arm!r} has no randomness and so no seeds to pair by; use pairing: none"
-                problems.append(Problem((*where, key), text))
-        resolved.append(contrast.model_copy(update={"a": a, "b": b}))
+                problems.append(Problem((*where, *key.split(".")), text))
+        problems += checkpoint_problems(contrast, by_name, where)
+        resolved.append(contrast)
     if problems:
         raise StudyError(problems)
     return tuple(resolved)
+
+
+def _equal_sides(contrast: Contrast, where: Where) -> list[Problem]:
+    """Sides that cancel out or stand there twice."""
+    a, b = contrast.a, contrast.b
+    if a == b:
+        scored = f", scored {a.rule!r}" if a.rule else ""
+        return [Problem(where, f"both sides are {a.arm!r} under {a.protocol!r}{scored}; change one")]
+    sides: list[tuple[str, Side]] = []
+    for key, side in contrast.sides.items():
+        same = next((other for other, found in sides if found == side), None)
+        if same:
+            text = f"the same as side {same}: {side.arm!r} under {side.protocol!r}"
+            mend = "the four sides of a difference of differences are four; change one, or leave minus out"
+            return [Problem((*where, *key.split(".")), f"{text}; {mend}")]
+        sides.append((key, side))
+    return []
 
 
 def resolve_claims(study: Study, arms: Sequence[Arm]) -> tuple[Claim, ...]:
@@ -101,7 +128,7 @@ def _side_problem(study: Study, arms: dict[str, Arm], metric: Metric, side: Side
     protocol = side.protocol or arm.protocol
     if problem := _reading_problem(study, metric, side, protocol, where):
         return problem
-    return None if side.step is None else _step_problem(arm, side.step, protocol, (*where, "step"))
+    return None if side.step is None else step_problem(arm, side.step, protocol, (*where, "step"))
 
 
 def _reading_problem(study: Study, metric: Metric, side: Side, protocol: str, where: Where) -> Problem | None:
@@ -122,27 +149,6 @@ def _reading_problem(study: Study, metric: Metric, side: Side, protocol: str, wh
         what = f"scoring rule of protocol {protocol!r}" if options else "scoring rule of this study"
         return Problem((*where, "rule"), unknown(what, side.rule, rules))
     return None
-
-
-def _step_problem(arm: Arm, step: int, protocol: str, where: Where) -> Problem | None:
-    """Whether the arm's curve has the checkpoint."""
-    settings = arm.settings
-    if settings.training == "none":
-        return Problem(where, f"{step}: arm {arm.name!r} is not trained and has no checkpoints; leave step out")
-    if not settings.curve.questions:
-        return Problem(where, f"{step}: arm {arm.name!r} has no curve; set curve.questions above 0, or leave step out")
-    if protocol != arm.protocol:
-        text = (
-            f"{step}: the curve of arm {arm.name!r} is under its own protocol {arm.protocol!r} alone, not {protocol!r}"
-        )
-        return Problem(where, f"{text}; leave step out, or put {protocol!r} first among the arm's protocols")
-    recipe = settings.sft if settings.training == "sft" else settings.grpo
-    steps = [0, *recipe.checkpoint_steps()]
-    if step in steps:
-        return None
-    near = sorted(sorted(steps, key=lambda each: abs(each - step))[:3])
-    text = f"arm {arm.name!r} keeps no checkpoint after step {step} (checkpoint_every: {recipe.checkpoint_every})"
-    return Problem(where, f"{text}; the nearest are {', '.join(map(str, near))}")
 
 
 def _filled(study: Study, arm: Arm, metric: Metric, side: Side) -> Side:

@@ -8,13 +8,14 @@ from pydantic import (
     Field,
     NonNegativeInt,
     PositiveFloat,
+    PositiveInt,
     StringConstraints,
     model_validator,
 )
 
 from harness.study.evaluation import CollectSettings, CurveSettings, ProtocolSettings, RetentionSettings
 from harness.study.resources import ByKind
-from harness.study.settings import RuleName, Settings
+from harness.study.settings import RuleName, Settings, Share
 from harness.study.sources import (
     DataSettings,
     FolderSettings,
@@ -54,6 +55,9 @@ Levels = Annotated[dict[Name, dict[str, Any]], BeforeValidator(_levels)]
 
 
 Metric = Literal["accuracy", "well_formed", "tokens", "reflection", "distinct_words"]
+Checkpoint = Literal["last", "best_half", "mean_last"]
+Exclusion = Literal["failed_checks"]
+LAST_K = 3
 
 
 class StartModel(Settings):
@@ -94,6 +98,13 @@ class Side(Settings):
         return {"arm": value} if isinstance(value, str) else value
 
 
+class Difference(Settings):
+    """Side ``a`` minus side ``b``, the part of a contrast that is taken away."""
+
+    a: Side
+    b: Side
+
+
 class Contrast(Settings):
     """A comparison that the study is there to decide: side ``a`` minus side ``b``."""
 
@@ -101,14 +112,66 @@ class Contrast(Settings):
     question: str
     a: Side
     b: Side
+    minus: Difference | None = None
+    """Makes it a difference of differences, (a - b) - (minus.a - minus.b): whether one thing's effect depends on
+    another (an interaction)."""
     metric: Metric = "accuracy"
     """accuracy, well_formed: percent of the questions; tokens: mean length of the completions; reflection: mean number
     of reflection markers in them; distinct_words: percent of the reasoning's words that are distinct, 100 without any
     (little of it is repetition)."""
     pairing: Literal["seed", "none"] = "none"
-    """``seed``: runs of equal seeds are compared with each other; both arms must have seeds."""
+    """``seed``: runs of equal seeds are compared with each other; all arms must have seeds."""
     margin: PositiveFloat | None = None
-    """Differences within plus or minus so many percentage points count as equivalent."""
+    """Differences within plus or minus so much count as equivalent, in the metric's unit (of accuracy, percentage
+    points)."""
+    family: Name | None = None
+    """Contrasts of one family answer one question together; their p-values are adjusted for how many they are."""
+    alpha: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.05
+    """How often, at most, a contrast without any difference is to be called one: level of the tests, and 1 - alpha of
+    the intervals."""
+    checkpoint: Checkpoint = "last"
+    """Which checkpoint of a training counts. ``last``: the last, on all questions. ``best_half``: of the curve's
+    checkpoints the one with the highest accuracy on one half of the curve's questions, scored on the other half, so
+    that the choice doesn't flatter. ``mean_last``: the mean of the last ``last_k``, on the curve's questions."""
+    last_k: PositiveInt = LAST_K
+    """How many checkpoints ``mean_last`` takes."""
+    exclusions: Annotated[list[Exclusion], AfterValidator(_unique)] = Field(default=["failed_checks"])
+    """Runs that are left out. ``failed_checks``: those of which a manipulation check failed."""
+    seed_sd: PositiveFloat | None = None
+    """Expected standard deviation over seeds of one run's value, in the metric's unit, for planning the number of
+    seeds; of accuracy ``power.seed_sd`` when left out."""
+
+    @property
+    def sides(self) -> dict[str, Side]:
+        """The sides by their place in the study file: ``a``, ``b``, ``minus.a``, ``minus.b``."""
+        found = {"a": self.a, "b": self.b}
+        return found if self.minus is None else found | {"minus.a": self.minus.a, "minus.b": self.minus.b}
+
+    @model_validator(mode="after")
+    def _last_k_is_used(self) -> "Contrast":
+        if self.last_k != LAST_K and self.checkpoint != "mean_last":
+            raise ValueError(
+                f"last_k {self.last_k} has no effect with checkpoint: {self.checkpoint}; leave it out, or use"
+                " checkpoint: mean_last"
+            )
+        return self
+
+
+class PowerSettings(Settings):
+    """What the number of seeds is planned with, before anything is known."""
+
+    seed_sd: PositiveFloat | None = None
+    """Expected standard deviation of a run's accuracy over seeds, in percentage points."""
+    seed_correlation: Annotated[float, Field(ge=-1.0, lt=1.0)] = 0.0
+    """Expected correlation of two arms' runs of equal seeds; what pairing by seed lives on."""
+    discordance: Annotated[Share, Field(gt=0.0)] = 0.2
+    """Expected share of the questions that one of two checkpoints answers right and the other wrong."""
+    design_effect: Annotated[float, Field(ge=1.0)] = 1.0
+    """How many times larger than for independent questions the variance of a score is: several may share an image."""
+    power: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.8
+    """Wanted probability of finding a difference that is there."""
+    difference: PositiveFloat = 2.0
+    """The smallest difference in accuracy that matters, in percentage points."""
 
 
 class Claim(Settings):
@@ -193,6 +256,8 @@ class Study(Settings):
     """What is varied: factor -> level -> patch onto the arm's settings. The first level is the default."""
     arms: list[dict[str, Any]] = Field(min_length=1)
     """Combinations of levels: explicit, or products of factors (see `harness.study.arms`)."""
+    power: PowerSettings = PowerSettings()
+    """What the number of seeds is planned with."""
     contrasts: list[Contrast] = Field(default=[])
     claims: list[Claim] = Field(default=[])
     """Published statements that the study is held against."""
