@@ -1,6 +1,7 @@
 """Estimates, intervals and tests with the right unit: numpy and scipy only, numbers in and numbers out."""
 
 from analysis.statistics.adjust import benjamini_hochberg, holm
+from analysis.statistics.bootstrap import BootstrapInterval, BootstrapSide, two_level_bootstrap
 from analysis.statistics.intervals import (
     LEVEL,
     ClusteredInterval,
@@ -24,6 +25,8 @@ from analysis.statistics.permutation import McNemar, SignFlip, mcnemar_test, sig
 
 __all__ = [
     "LEVEL",
+    "BootstrapInterval",
+    "BootstrapSide",
     "ClusteredInterval",
     "LinearInterval",
     "McNemar",
@@ -43,5 +46,6 @@ __all__ = [
     "paired_interval",
     "prediction_interval",
     "sign_flip_test",
+    "two_level_bootstrap",
     "welch_interval",
 ]
