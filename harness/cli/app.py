@@ -87,11 +87,16 @@ def results_folder(results: Path | None, plan: "Plan | None") -> Path:
     return results or Path("results") / (plan.study.study if plan else "")
 
 
-def collect_tables(plan: "Plan", store: "Store", folder: Path) -> dict[str, int]:
-    """Make the tables; rows by table."""
-    from harness.collect import collect
+def collect_tables(plan: "Plan", store: "Store", folder: Path, study: Path | None) -> dict[str, int]:
+    """Make the tables; rows by table.
 
-    return collect(plan, store, folder)
+    Args:
+        study: the study file, beside which the registration of its contrasts is looked for.
+    """
+    from harness.collect import collect
+    from harness.record.registration import find_registrations
+
+    return collect(plan, store, folder, None if study is None else find_registrations(plan, study))
 
 
 def print_comparison(folder: Path, console: "Console") -> None:
@@ -135,3 +140,12 @@ def refuse(message: str, code: int = 2) -> NoReturn:
     """Say why not, and leave."""
     typer.secho(message, fg="red", err=True)
     raise typer.Exit(code)
+
+
+def refuse_unpinned(plan: "Plan") -> None:
+    """Leave if something comes from a hub by a branch or tag: what it stands for may change."""
+    from harness.study.revisions import unpinned
+
+    names = unpinned(plan.study)
+    if names:
+        refuse(f"{', '.join(names)}: no commit is given; `ablate fetch` looks them up and notes them in revisions.yaml")

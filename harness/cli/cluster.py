@@ -127,6 +127,7 @@ def watch_status(plan: "Plan", store: "Store", resources: "ByKind", every: float
 
 def attach_to(
     plan: "Plan",
+    study: Path,
     store: "Store",
     resources: "ByKind",
     results: Path | None,
@@ -138,6 +139,7 @@ def attach_to(
     Leaving early (Ctrl-C) stops nothing. Exit code 0 when all is done that was waited for.
 
     Args:
+        study: the study file.
         submitted: ids of the stages that were handed over just now, and are waited for; default: the whole plan.
     """
     from harness.views.status import status_view
@@ -148,7 +150,7 @@ def attach_to(
     console.print(status_view(overview))
     if not no_compare:
         folder = results_folder(results, plan)
-        collect_tables(plan, store, folder)
+        collect_tables(plan, store, folder, study)
         print_comparison(folder, console)
     waited = overview.look.states if submitted is None else submitted
     raise typer.Exit(int(any(overview.look.states[each].state != "done" for each in waited)))

@@ -73,7 +73,7 @@ def retry(
         submit_to_slurm(the_plan, the_store, load_site_resources(site), chosen, allow_dirty)
         return
     refuse_if_queued(the_plan, the_store)
-    run_here(the_plan, the_store, workers, (), None, no_compare, chosen)
+    run_here(the_plan, study, the_store, workers, (), None, no_compare, chosen)
 
 
 @app.command()
@@ -125,7 +125,7 @@ def attach(
 
     Ctrl-C leaves it running. Exit code 0 when all is done.
     """
-    attach_to(load_plan(study, overrides), open_store(store), load_site_resources(site), results, no_compare)
+    attach_to(load_plan(study, overrides), study, open_store(store), load_site_resources(site), results, no_compare)
 
 
 def _refuse_unknown_run(run: str | None, known: list[str]) -> None:

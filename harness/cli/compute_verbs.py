@@ -1,4 +1,4 @@
-"""Verbs that plan, compute and look at runs."""
+"""Verbs that compute and look at runs."""
 
 import json
 import sys
@@ -25,6 +25,7 @@ from harness.cli.app import (
     open_store,
     print_comparison,
     refuse,
+    refuse_unpinned,
     results_folder,
     unknown_name,
 )
@@ -44,32 +45,6 @@ from harness.cli.extras import refuse_light, refuse_without
 if TYPE_CHECKING:
     from harness.record.folders import Store
     from harness.study import Plan
-
-
-@app.command()
-def plan(
-    study: StudyPath = DEFAULT_STUDY,
-    overrides: Overrides = None,
-    store: StorePath = None,
-    workers: Workers = None,
-    site: SitePath = None,
-    budget: Budget = None,
-) -> None:
-    """Show arms, runs and stages of a study, what is done already, and an estimate of time and GPU-hours."""
-    from harness.launch.costs import allocated_gpus, measured_stages
-    from harness.record.provenance import available_cores
-    from harness.record.states import with_needs
-    from harness.study import describe
-    from harness.views.plan import plan_view
-
-    the_store = open_store(store)
-    the_plan = with_needs(load_plan(study, overrides), the_store)
-    done = [stage_id for stage_id, stage in the_plan.stages.items() if the_store.is_done(stage)]
-    resources = load_site_resources(site)
-    gpus = allocated_gpus(the_plan, resources)
-    description = describe(the_plan, done, measured_stages(the_store), workers or available_cores(), gpus)
-    make_console().print(plan_view(description))
-    refuse_over_budget(the_plan, the_store, resources, budget)
 
 
 @app.command()
@@ -112,16 +87,17 @@ def run(
         wanted = _of_kinds(the_plan, only)
         submitted = submit_to_slurm(the_plan, the_store, resources, wanted, allow_dirty, dry_run)
         if attach and not dry_run:
-            attach_to(the_plan, the_store, resources, results, no_compare, submitted)
+            attach_to(the_plan, study, the_store, resources, results, no_compare, submitted)
         return
     if dry_run or attach:
         refuse("--dry-run and --attach go with --on slurm")
     refuse_if_queued(the_plan, the_store)
-    run_here(the_plan, the_store, workers, only or (), results, no_compare)
+    run_here(the_plan, study, the_store, workers, only or (), results, no_compare)
 
 
 def run_here(
     plan: "Plan",
+    study: Path,
     store: "Store",
     workers: int | None,
     only: Sequence[str],
@@ -148,7 +124,7 @@ def run_here(
     console.print(run_summary(outcome, stage_states(plan, store), store, log))
     if not no_compare and not outcome.interrupted:
         folder = results_folder(results, plan)
-        collect_tables(plan, store, folder)
+        collect_tables(plan, store, folder, study)
         print_comparison(folder, console)
     raise typer.Exit(outcome.exit_code)
 
@@ -194,7 +170,7 @@ def rehearse(
     with Display(console, the_store.root / f"{name}.log") as display:
         outcome = rehearse(rehearsal, the_store, workers, display)
     if not outcome.interrupted:
-        collect_tables(outcome.plan, the_store, the_store.root / "results" / name)
+        collect_tables(outcome.plan, the_store, the_store.root / "results" / name, None)
     console.print(outcome_view(rehearsal, outcome, time.monotonic() - began))
     raise typer.Exit(outcome.exit_code)
 
@@ -293,12 +269,9 @@ def show(
 def _refuse_unready(plan: "Plan", store: "Store") -> None:
     """Nothing is launched whose inputs can be seen to be wrong beforehand."""
     from harness.data.import_stage import check_files
-    from harness.study.revisions import unpinned
 
+    refuse_unpinned(plan)
     study = plan.study
-    names = unpinned(study)
-    if names:
-        refuse(f"{', '.join(names)}: no commit is given; `ablate fetch` looks them up and notes them in revisions.yaml")
     if study.data is not None:
         waiting = {stage.kind for stage in plan.stages.values() if not store.is_done(stage)}
         problems = [*(check_files(study.data.train) if "sat" in waiting else [])]

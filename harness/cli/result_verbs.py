@@ -31,7 +31,7 @@ def collect(
     """Make tables (parquet) of whatever is finished; what is missing is a row with its state."""
     the_plan = load_plan(study, overrides)
     folder = results_folder(results, the_plan)
-    rows = collect_tables(the_plan, open_store(store), folder)
+    rows = collect_tables(the_plan, open_store(store), folder, study)
     width = max(map(len, rows))
     for table, number in rows.items():
         print(f"{table:{width}}  {number:>8,} rows")
