@@ -1,6 +1,6 @@
 """Contrasts and claims of a study, checked, their sides filled in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from harness.study.arms import Arm
@@ -19,8 +19,8 @@ def resolve_contrasts(study: Study, arms: Sequence[Arm]) -> tuple[Contrast, ...]
 
     Raises:
         StudyError: an arm, protocol, rule or step that isn't there, a metric that a protocol can't give, equal
-            sides, a name used twice, a pairing by seed with an arm that has no seeds, or a rule for checkpoints that
-            a side's curve can't answer.
+            sides, a name used twice, a pairing by seed of arms without seeds or none where runs belong together, or
+            a rule for checkpoints that a side's curve can't answer.
     """
     by_name = {arm.name: arm for arm in arms}
     problems: list[Problem] = []
@@ -44,15 +44,31 @@ def resolve_contrasts(study: Study, arms: Sequence[Arm]) -> tuple[Contrast, ...]
             changed["seed_sd"] = study.power.seed_sd
         contrast = contrast.model_copy(update=changed)
         problems += _equal_sides(contrast, where)
-        for key, side in contrast.sides.items():
-            if contrast.pairing == "seed" and not by_name[side.arm].has_seeds:
-                text = f"{side.arm!r} has no randomness and so no seeds to pair by; use pairing: none"
-                problems.append(Problem((*where, *key.split(".")), text))
+        problems += _pairing_problems(contrast, by_name, where)
         problems += checkpoint_problems(contrast, by_name, where)
         resolved.append(contrast)
     if problems:
         raise StudyError(problems)
     return tuple(resolved)
+
+
+def _pairing_problems(contrast: Contrast, arms: Mapping[str, Arm], where: Where) -> list[Problem]:
+    """Sides whose runs can't be paired, or have to be. In a difference of differences an arm without randomness is a
+    constant that pairs with every seed."""
+    seeded = {key: side.arm for key, side in contrast.sides.items() if arms[side.arm].has_seeds}
+    if contrast.minus is None:
+        lacking = [(key, side) for key, side in contrast.sides.items() if key not in seeded]
+        text = "has no randomness and so no seeds to pair by; use pairing: none"
+        found = [Problem((*where, key), f"{side.arm!r} {text}") for key, side in lacking]
+        return found if contrast.pairing == "seed" else []
+    if contrast.pairing == "seed" and len(seeded) < 2:
+        text = "'seed': fewer than two of the four sides have seeds, so there is nothing to pair; use pairing: none"
+        return [Problem((*where, "pairing"), text)]
+    twice = sorted({arm for arm in seeded.values() if list(seeded.values()).count(arm) > 1})
+    if contrast.pairing == "none" and twice:
+        text = f"'none': the runs of {twice[0]!r} stand on two sides and are not independent; use pairing: seed"
+        return [Problem((*where, "pairing"), text)]
+    return []
 
 
 def _equal_sides(contrast: Contrast, where: Where) -> list[Problem]:

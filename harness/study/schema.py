@@ -120,7 +120,8 @@ class Contrast(Settings):
     of reflection markers in them; distinct_words: percent of the reasoning's words that are distinct, 100 without any
     (little of it is repetition)."""
     pairing: Literal["seed", "none"] = "none"
-    """``seed``: runs of equal seeds are compared with each other; all arms must have seeds."""
+    """``seed``: runs of equal seeds are compared with each other. Both arms must have seeds; with ``minus`` two of the
+    four sides at least, and the others are constants."""
     margin: PositiveFloat | None = None
     """Differences within plus or minus so much count as equivalent, in the metric's unit (of accuracy, percentage
     points)."""
