@@ -22,12 +22,22 @@ from analysis.statistics.linear import (
     welch_interval,
 )
 from analysis.statistics.permutation import McNemar, SignFlip, mcnemar_test, sign_flip_test
+from analysis.statistics.power import (
+    Design,
+    checkpoint_detectable,
+    checkpoint_half_width,
+    checkpoint_power,
+    detectable,
+    power_of,
+    seeds_needed,
+)
 
 __all__ = [
     "LEVEL",
     "BootstrapInterval",
     "BootstrapSide",
     "ClusteredInterval",
+    "Design",
     "LinearInterval",
     "McNemar",
     "MeanInterval",
@@ -36,7 +46,11 @@ __all__ = [
     "Term",
     "WelchInterval",
     "benjamini_hochberg",
+    "checkpoint_detectable",
+    "checkpoint_half_width",
+    "checkpoint_power",
     "clustered_interval",
+    "detectable",
     "equivalence_p",
     "holm",
     "linear_interval",
@@ -44,7 +58,9 @@ __all__ = [
     "mcnemar_test",
     "mean_interval",
     "paired_interval",
+    "power_of",
     "prediction_interval",
+    "seeds_needed",
     "sign_flip_test",
     "two_level_bootstrap",
     "welch_interval",
