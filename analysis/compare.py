@@ -1,61 +1,142 @@
 """From a collected folder to its comparison: tables, figures, all numbers as parquet, one page to read."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis import tables as sheets
-from analysis.claims import RanResult, claim_table, ran_results
-from analysis.contrast_tables import contrast_table
-from analysis.contrasts import ContrastResult, contrasts
+from analysis.by_scope import ScopeResult, by_scope
+from analysis.claims import ClaimResult, claims
+from analysis.contrasts import DRAWS, ContrastResult, contrasts
+from analysis.dictionary import dictionary
+from analysis.figure_frames import figure_frames
 from analysis.files import DECIMALS, write_bytes, write_csv, write_text
+from analysis.formats import FormatResult, formats
+from analysis.interactions import interactions
 from analysis.load import Tables, load
-from analysis.scores import ArmTable, all_rules, arm_table
+from analysis.scores import ArmTable, arm_table
+from analysis.sensitivity import Variation, sensitivity
+from analysis.tables import arms as arm_sheets
+from analysis.tables import contrasts as contrast_sheets
+from analysis.tables import formats as format_sheets
+from analysis.tables.claims import claims as claim_sheet
+from analysis.tables.common import with_completeness
+from analysis.tables.table import Table
+
+if TYPE_CHECKING:
+    from analysis.figures import Written
 
 ESTIMATES = pa.schema(
     [
         pa.field("table", pa.string(), metadata={"description": "table that shows the number"}),
-        pa.field("row", pa.string(), metadata={"description": "arm and protocol, run, reference, contrast or claim"}),
-        pa.field("column", pa.string(), metadata={"description": "what the number is of"}),
+        pa.field("row", pa.string(), metadata={"description": "cells that tell the row: arm, protocol, contrast ..."}),
+        pa.field("column", pa.string(), metadata={"description": "column of the table's CSV"}),
         pa.field("estimate", pa.float64(), metadata={"description": "the number; null when there is none"}),
-        pa.field("low", pa.float64(), metadata={"description": "lower end of the 95 % interval; null without"}),
-        pa.field("high", pa.float64(), metadata={"description": "upper end of the 95 % interval; null without"}),
-        pa.field("n", pa.int32(), metadata={"description": "runs, pairs or questions in the interval"}),
+        pa.field("low", pa.float64(), metadata={"description": "lower end of its interval; null without"}),
+        pa.field("high", pa.float64(), metadata={"description": "upper end of its interval; null without"}),
+        pa.field("n", pa.int32(), metadata={"description": "runs, pairs or questions in it; null for a count"}),
         pa.field("unit", pa.string(), metadata={"description": "unit of estimate, low and high"}),
     ],
-    metadata={"table": "estimates", "schema_version": "1"},
+    metadata={"table": "estimates", "schema_version": "2"},
 )
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that a comparison computes, before anything is written."""
+
+    tables: Tables
+    arms: ArmTable
+    contrasts: tuple[ContrastResult, ...]
+    claims: tuple[ClaimResult, ...]
+    scopes: tuple[ScopeResult, ...]
+    interactions: tuple[ContrastResult, ...]
+    formats: tuple[FormatResult, ...]
+    sensitivity: tuple[Variation, ...]
+
+    def sheets(self) -> dict[str, Table]:
+        """Every table by its name, in the order of the page; each tells in its foot how complete the study is."""
+        tables, found = self.tables, list(self.contrasts)
+        made = [
+            arm_sheets.arms(tables, self.arms),
+            contrast_sheets.contrasts(tables, found),
+            contrast_sheets.evidence(tables, found),
+            claim_sheet(tables, self.claims),
+            contrast_sheets.scopes(tables, self.scopes),
+            contrast_sheets.interactions(tables, found, self.interactions),
+            format_sheets.formats(tables, self.formats),
+            format_sheets.splits(tables, self.formats),
+            format_sheets.sensitivity(tables, self.sensitivity),
+            contrast_sheets.pairs(tables, found),
+            arm_sheets.protocols(tables),
+            arm_sheets.seeds(tables, self.arms),
+            arm_sheets.completeness(tables),
+        ]
+        return {table.name: with_completeness(tables, table) for table in made if table is not None and table.rows}
 
 
 @dataclass(frozen=True)
 class Comparison:
     """What `compare` found and wrote."""
 
-    tables: Tables
-    arms: ArmTable
-    contrasts: tuple[ContrastResult, ...]
+    results: Results
+    sheets: Mapping[str, Table]
     page: Path
     estimates: Path
     table_paths: tuple[Path, ...]
     figure_paths: tuple[Path, ...]
+    dictionary: Path
+
+    @property
+    def tables(self) -> Tables:
+        return self.results.tables
+
+    @property
+    def arms(self) -> ArmTable:
+        return self.results.arms
+
+    @property
+    def contrasts(self) -> tuple[ContrastResult, ...]:
+        return self.results.contrasts
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """All files written, the page first."""
-        return (self.page, self.estimates, *self.table_paths, *self.figure_paths)
+        return (self.page, self.estimates, self.dictionary, *self.table_paths, *self.figure_paths)
 
 
-def compare(folder: Path, out: Path | None = None) -> Comparison:
+def analyse(tables: Tables, draws: int = DRAWS) -> Results:
+    """Everything that is computed of a study, as plain data.
+
+    Args:
+        draws: of every two-level bootstrap; 0 for none.
+    """
+    found = contrasts(tables, draws)
+    return Results(
+        tables=tables,
+        arms=arm_table(tables),
+        contrasts=tuple(found),
+        claims=tuple(claims(tables, found)),
+        scopes=tuple(by_scope(tables, found, draws)),
+        interactions=tuple(interactions(tables)),
+        formats=tuple(formats(tables, found)),
+        sensitivity=tuple(sensitivity(tables, found)),
+    )
+
+
+def compare(folder: Path, out: Path | None = None, draws: int = DRAWS) -> Comparison:
     """Compare the arms of a collected study.
 
     Args:
         folder: the collected tables and ``study.json``.
-        out: where ``tables/``, ``figures/``, ``estimates.parquet`` and ``comparison.md`` go; ``folder`` by
-            default.
+        out: where ``tables/``, ``figures/``, ``estimates.parquet``, ``dictionary.md`` and ``comparison.md`` go;
+            ``folder`` by default.
+        draws: of every two-level bootstrap.
 
     Raises:
         CollectedError: the folder cannot be read. Missing runs are no error: they are counted in every table.
@@ -64,120 +145,83 @@ def compare(folder: Path, out: Path | None = None) -> Comparison:
     from analysis.figures import write_figures
 
     out = Path(folder if out is None else out)
-    tables = load(folder)
-    arms, results, ran = arm_table(tables), contrasts(tables), ran_results(tables)
-    shown = {
-        table.name: table
-        for table in (
-            sheets.arms(tables, arms),
-            contrast_table(tables, results),
-            claim_table(tables, results, ran),
-            sheets.protocol_rule_table(tables),
-            sheets.seeds(tables, arms),
-            sheets.completeness_table(tables),
-        )
-        if table is not None
-    }
-    table_paths = []
-    for name, table in shown.items():
-        table_paths.append(write_text(out / "tables" / f"{name}.md", table.markdown()))
-        table_paths.append(write_csv(out / "tables" / f"{name}.csv", table.frame))
-    figures = write_figures(tables, arms, out / "figures")
+    results = analyse(load(folder), draws)
+    sheets = results.sheets()
+    tables = results.tables
+    frames = figure_frames(tables, results.contrasts, results.scopes, results.formats)
+    figures = write_figures(tables, results.arms, out / "figures", frames)
+    estimates = write_bytes(out / "estimates.parquet", _parquet(sheets.values()))
+    shown = {name: pd.read_csv(_csv(written)) for name, written in figures.items()}
     return Comparison(
-        tables=tables,
-        arms=arms,
-        contrasts=tuple(results),
-        page=write_text(out / "comparison.md", _page(tables, shown, results, figures)),
-        estimates=write_bytes(out / "estimates.parquet", _parquet(_estimates(tables, arms, results, ran))),
-        table_paths=tuple(table_paths),
-        figure_paths=tuple(path for paths in figures.values() for path in paths),
+        results=results,
+        sheets=sheets,
+        page=write_text(out / "comparison.md", _page(results, sheets, figures)),
+        estimates=estimates,
+        table_paths=tuple(_write_tables(out / "tables", sheets)),
+        figure_paths=tuple(path for written in figures.values() for path in written.paths),
+        dictionary=write_text(out / "dictionary.md", dictionary(Path(folder), list(sheets.values()), shown, estimates)),
     )
 
 
-def _page(
-    tables: Tables,
-    shown: dict[str, sheets.Table],
-    results: Sequence[ContrastResult],
-    figures: dict[str, list[Path]],
-) -> str:
-    captions = {
-        "arms": "Final accuracy under each arm's own protocol: every seed, the mean and its 95 % t interval.",
-        "curves": "Accuracy and completion length over training, under each arm's own protocol; thin lines"
-        " are seeds, thick ones their mean.",
-        "rewards": "Reward of the training rollouts and its parts; thin lines are seeds, thick their mean.",
-    }
-    pictures = {name: f"![{captions[name]}](figures/{name}.png)\n\n{captions[name]}\n" for name in figures}
+def _write_tables(folder: Path, sheets: Mapping[str, Table]) -> Iterable[Path]:
+    for name, table in sheets.items():
+        yield write_text(folder / f"{name}.md", table.markdown())
+        yield write_csv(folder / f"{name}.csv", table.frame())
+        yield write_text(folder / f"{name}.tex", table.latex())
+        yield write_text(folder / f"{name}.html", table.html())
+    # what an earlier call left of a table that has no rows any more
+    if folder.is_dir():
+        for path in sorted(folder.iterdir()):
+            if path.suffix in (".md", ".csv", ".tex", ".html") and path.stem not in sheets:
+                path.unlink()
+
+
+def _csv(written: "Written") -> Path:
+    return next(path for path in written.paths if path.suffix == ".csv")
+
+
+_TRAINING = ("dynamics", "length_accuracy", "rollouts", "rewards")
+
+
+def _page(results: Results, sheets: Mapping[str, Table], figures: Mapping[str, "Written"]) -> str:
+    tables = results.tables
+
+    def sheet(name: str) -> str:
+        return sheets[name].markdown() if name in sheets else ""
+
+    def picture(name: str) -> str:
+        if name not in figures:
+            return ""
+        caption = figures[name].caption
+        return f"![{caption}](figures/{name}.png)\n\n{caption}\n"
+
+    training = [picture(name) for name in _TRAINING if name in figures]
     no_curves = "No curve was collected: no training run has finished its evaluation.\n"
-    sides = "\n".join(f"**{result.name}.** {result.question}\n{result.sentence}\n" for result in results)
     parts = [
         f"# {tables.study['title']}\n\nStudy `{tables.study['study']}`, seeds"
         f" {', '.join(str(seed) for seed in tables.study['seeds'])}. Written by `ablate compare` from"
         " the collected tables.\n",
-        shown["arms"].markdown(),
-        pictures.get("arms", ""),
-        shown["contrasts"].markdown(),
-        sides,
-        shown["claims"].markdown() if "claims" in shown else "",
-        "## Training\n",
-        pictures.get("curves", no_curves),
-        pictures.get("rewards", ""),
-        shown["protocols"].markdown(),
-        shown["seeds"].markdown(),
-        shown["completeness"].markdown(),
-        "Every number here stands to six decimals in `tables/*.csv` and `estimates.parquet`, and what a"
-        " figure shows in the CSV beside it.\n",
+        *(sheet("arms"), picture("seeds"), picture("dumbbells")),
+        *(sheet("contrasts"), picture("forest"), _sentences(results.contrasts), sheet("evidence"), picture("power")),
+        sheet("claims"),
+        *(sheet("scopes"), picture("scopes"), sheet("interactions")),
+        *(sheet("formats"), sheet("splits"), picture("formats")),
+        sheet("sensitivity"),
+        *("## Training\n", *(training or [no_curves])),
+        *(sheet("pairs"), sheet("protocols"), sheet("seeds"), sheet("completeness")),
+        "Every number here stands to six decimals in `tables/*.csv` and `estimates.parquet`, and what a figure shows in"
+        " the CSV beside it; `dictionary.md` says what each column means. The tables are there as Markdown, CSV, LaTeX"
+        " and HTML, the figures as PNG, SVG and PDF.\n",
     ]
     return "\n".join(part for part in parts if part)
 
 
-def _estimates(
-    tables: Tables, arms: ArmTable, results: Sequence[ContrastResult], ran: Sequence[RanResult]
-) -> Iterable[tuple]:
-    first = arms.scopes[0]
-    for rule in all_rules(tables):
-        for row in arm_table(tables, rule).rows:
-            name = f"{row.arm} | {row.protocol} | {rule}"
-            # The arm table shows the deciding rule; the other rules' overall numbers stand in the protocol
-            # table.
-            decides = rule == tables.rules_of(row.protocol)[0]
-            places = [("arms", scope) for scope in arms.scopes] if decides else []
-            for where, scope in [*places, ("protocols", first)]:
-                interval = row.cells[scope].interval
-                low, high = (None, None) if interval is None else (interval.low, interval.high)
-                yield where, name, scope, interval and interval.mean, low, high, row.n, "percent"
-            yield "protocols", name, "parsed", row.parsed, None, None, row.n, "percent"
-            if not decides:
-                continue
-            yield "arms", name, "parsed", row.parsed, None, None, row.n, "percent"
-            yield "arms", name, "tokens", row.tokens, None, None, row.n, "token"
-            for column, count in (("planned", row.planned), ("missing", row.planned - row.n)):
-                yield "arms", name, column, float(count), None, None, row.n, "run"
-            for scope in arms.scopes:
-                for run, value in row.cells[scope].values.items():
-                    yield "seeds", f"{run} | {row.protocol} | {rule}", scope, value, None, None, 1, "percent"
-    for reference in arms.references:
-        for scope, value in reference.cells.items():
-            yield "arms", reference.name, scope, value, None, None, 0, "percent"
-    for result in results:
-        interval = result.interval
-        low, high, n = (None, None, 0) if interval is None else (interval.low, interval.high, interval.n)
-        yield "contrasts", result.name, "a - b", interval and interval.mean, low, high, n, result.unit
-        if interval is not None:
-            yield "contrasts", result.name, "p", interval.p, None, None, n, "probability"
-            yield "contrasts", result.name, "df", interval.df, None, None, n, "degree of freedom"
-        yield "contrasts", result.name, "missing", float(result.missing), None, None, n, "run"
-    units = {result.name: result.unit for result in results}
-    for claim in tables.study["claims"]:
-        if claim["figure"] is not None and claim["contrast"] is not None:
-            yield "claims", claim["name"], "printed", claim["figure"], None, None, 0, units[claim["contrast"]]
-    for result in ran:
-        interval = result.interval
-        low, high, n = (None, None, 0) if interval is None else (interval.low, interval.high, interval.n)
-        yield "claims", result.claim, "printed", result.figure, None, None, 0, "percent"
-        yield "claims", result.claim, f"a run of {result.side.arm}", interval and interval.mean, low, high, n, "percent"
+def _sentences(results: Sequence[ContrastResult]) -> str:
+    return "\n".join(f"**{result.name}.** {result.question}\n{result.sentence}\n" for result in results)
 
 
-def _parquet(rows: Iterable[tuple]) -> bytes:
+def _parquet(sheets: Iterable[Table]) -> bytes:
+    rows = [row for table in sheets for row in table.estimates()]
     clean = [
         tuple(round(value, DECIMALS) + 0.0 if isinstance(value, float) else value for value in row) for row in rows
     ]

@@ -1,21 +1,31 @@
-"""The comparisons that the study declared, each with the interval that fits its sides."""
+"""The declared comparisons, each with the interval that fits its sides, its adjusted p and its verdict."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import pandas as pd
+import numpy as np
 
+from analysis.checkpoints import checkpoint_values
+from analysis.combine import Combined, Part, Population, bootstrap, combine
+from analysis.detectable import detectable_difference
 from analysis.load import Tables
 from analysis.metrics import METRICS
-from analysis.sentences import sentence
-from analysis.statistics import (
-    MeanInterval,
-    clustered_interval,
-    mean_interval,
-    paired_interval,
-    welch_interval,
-)
-from analysis.values import RunValues, Side, SideValues, declared_side, side_values
+from analysis.pairs import PairResult, pair_results
+from analysis.registration import Standing, standing
+from analysis.scopes import scopes
+from analysis.sentences import about, sentence
+from analysis.statistics import BootstrapInterval, MeanInterval, PredictionInterval, benjamini_hochberg, holm
+from analysis.values import FAILED_CHECKS, LAST, Side, declared_side
+from analysis.verdicts import Verdict, decide
+
+DRAWS = 10_000
+"""Draws of every two-level bootstrap."""
+
+_DEFAULTS: dict[str, Any] = {
+    **{"question": "", "metric": "accuracy", "pairing": "none", "margin": None, "minus": None, "family": None},
+    **{"alpha": 0.05, "checkpoint": LAST, "last_k": 3, "exclusions": [FAILED_CHECKS], "seed_sd": None, "reads": []},
+}
 
 
 @dataclass(frozen=True)
@@ -26,27 +36,92 @@ class ContrastResult:
     question: str
     a: Side
     b: Side
+    minus: tuple[Side, Side] | None
+    """Of a difference of differences: the sides a and b of what is subtracted."""
     metric: str
     pairing: str
     margin: float | None
-    method: str
-    """The interval that was computed; ``none`` without an estimate."""
-    interval: MeanInterval | None
-    """Of a minus b, in the metric's unit."""
-    per_seed: dict[str, float]
-    """Question-paired difference of each seed (or of the two checkpoints)."""
-    n_a: int
-    """Runs of side a that entered."""
-    n_b: int
+    alpha: float
+    family: str | None
+    checkpoint: str
+    """Which checkpoint: ``last``, ``best_half``, ``mean_last``."""
+    combined: Combined
+    """The sides on the questions and runs that entered."""
     planned: int
-    """Runs planned on both sides together."""
+    """Runs planned on all sides together."""
     lost: dict[str, str]
     """Runs that did not enter, with the reason."""
-    population: str
-    """What the estimate speaks about."""
-    reason: str
-    """Why there is no estimate or no interval; empty otherwise."""
-    sentence: str = ""
+    excluded: dict[str, str]
+    """Those of the lost that have values but were left out on purpose."""
+    standing: Standing
+    """Confirmatory or exploratory, and why."""
+    verdict: Verdict
+    bootstrap: BootstrapInterval | None = None
+    """Over seeds and images; None where there is no interval over seeds."""
+    checkpoints: tuple[PairResult, ...] = ()
+    """Every pair of checkpoints that belong together, compared question by question."""
+    p_adjusted: float | None = None
+    adjustment: str = ""
+    """How, and over how many tests."""
+    detectable: float | None = None
+    """Smallest difference that the design could have seen, from the declared spread; None where none is declared."""
+    missing_sd: bool = field(default=False)
+    """No spread is declared, so nothing can be said about that."""
+
+    @property
+    def interval(self) -> MeanInterval | None:
+        """Of a minus b at ``1 - alpha``, in the metric's unit."""
+        return self.combined.interval
+
+    @property
+    def equivalence(self) -> MeanInterval | None:
+        """The same at ``1 - 2 alpha``: the interval that decides equivalence."""
+        return None if self.interval is None else self.interval.at(1.0 - 2.0 * self.alpha)
+
+    @property
+    def prediction(self) -> PredictionInterval | None:
+        """Where the difference of single further runs falls."""
+        return self.combined.prediction
+
+    @property
+    def method(self) -> str:
+        """The interval that was computed; ``none`` without an estimate."""
+        return self.combined.method
+
+    @property
+    def population(self) -> Population:
+        """What the interval speaks about."""
+        return self.combined.population
+
+    @property
+    def about(self) -> str:
+        """The same in words, with the number of runs and questions."""
+        return about(self)
+
+    @property
+    def per_seed(self) -> dict[str, float]:
+        """Question-paired difference of each seed (or of the two checkpoints)."""
+        return self.combined.per_seed
+
+    @property
+    def reason(self) -> str:
+        """Why there is no estimate or no interval; empty otherwise."""
+        return self.combined.reason
+
+    @property
+    def sentence(self) -> str:
+        """The result in sentences."""
+        return sentence(self)
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """a, b, and what is subtracted."""
+        return (self.a, self.b, *(self.minus or ()))
+
+    @property
+    def ns(self) -> tuple[int, ...]:
+        """Runs that entered, by side."""
+        return self.combined.ns
 
     @property
     def unit(self) -> str:
@@ -55,179 +130,209 @@ class ContrastResult:
 
     @property
     def missing(self) -> int:
-        """Planned runs of the two sides that did not enter."""
+        """Planned runs of the sides that did not enter."""
         return len(self.lost)
 
     @property
+    def survives(self) -> bool:
+        """The direction holds after adjustment too."""
+        return self.p_adjusted is not None and self.p_adjusted <= self.alpha
+
+    @property
     def labels(self) -> tuple[str, str]:
-        """Short names of the sides: the arm, and whatever is not its default or differs between the sides."""
-        same_arm, other_rule = self.a.arm == self.b.arm, self.a.rule != self.b.rule
-        other_step = self.a.step != self.b.step
-        shown = []
-        for side in (self.a, self.b):
-            parts = [] if side.own and (other_step or not same_arm) else [side.protocol]
-            parts += [side.rule] if other_rule and side.rule else []
-            if side.step is not None:
-                parts.append(f"step {side.step}")
-            elif other_step and same_arm:
-                parts.append("last step")
-            shown.append(side.arm + (f" ({', '.join(parts)})" if parts else ""))
-        return shown[0], shown[1]
+        """Short names of a and b; of a difference of differences, of the two differences."""
+        first = _labels(self.a, self.b)
+        if self.minus is None:
+            return first
+        second = _labels(*self.minus)
+        return f"({first[0]} − {first[1]})", f"({second[0]} − {second[1]})"
 
 
-def contrasts(tables: Tables) -> list[ContrastResult]:
-    """Results of all declared contrasts in the order of the study; missing data give a reason."""
-    return [contrast(tables, declared) for declared in tables.study["contrasts"]]
+def _labels(a: Side, b: Side) -> tuple[str, str]:
+    """The arm, and whatever is not its default or differs between the sides."""
+    same_arm, other_rule, other_step = a.arm == b.arm, a.rule != b.rule, a.step != b.step
+    shown = []
+    for side in (a, b):
+        parts = [] if side.own and (other_step or not same_arm) else [side.protocol]
+        parts += [side.rule] if other_rule and side.rule else []
+        if side.step is not None:
+            parts.append(f"step {side.step}")
+        elif other_step and same_arm:
+            parts.append("last step")
+        shown.append(side.arm + (f" ({', '.join(parts)})" if parts else ""))
+    return shown[0], shown[1]
 
 
-def contrast(tables: Tables, declared: dict[str, Any]) -> ContrastResult:
-    """Result of one declared contrast.
+def declare(tables: Tables, a: str | Mapping[str, Any], b: str | Mapping[str, Any], **fields: Any) -> dict[str, Any]:
+    """A contrast as ``study.json`` has it, to be looked at in a notebook.
 
-    Differences are paired by question within a pair of runs. The interval is over seeds: of the paired seeds
-    where pairing is ``seed``, Welch's where it is ``none``, and of the seeds of the one side that has any
-    where the other is a single run. Where both sides come down to one run each, it is over questions,
-    clustered by image, and speaks about these two checkpoints only.
+    Args:
+        a, b: an arm's name, or a mapping of arm, protocol, rule, step.
+        fields: name, metric, pairing, margin, minus (a mapping of a and b), alpha, checkpoint, last_k, exclusions ...
+
+    Raises:
+        KeyError: no such arm.
+        TypeError: no such field.
     """
-    a, b = (declared_side(tables, declared[side], declared["metric"]) for side in ("a", "b"))
-    found_a, found_b = (side_values(tables, side, declared["metric"]) for side in (a, b))
-    blank = ContrastResult(
+    if strangers := sorted(set(fields) - {"name", *_DEFAULTS}):
+        raise TypeError(f"no field {strangers[0]!r}; there are name, {', '.join(_DEFAULTS)}")
+
+    def filled(side: str | Mapping[str, Any]) -> dict[str, Any]:
+        given = {"arm": side} if isinstance(side, str) else dict(side)
+        protocol = given.get("protocol") or tables.own_protocol(given["arm"])
+        return {"step": None, "rule": tables.rules_of(protocol)[0], "protocol": protocol} | given
+
+    sides = {"a": filled(a), "b": filled(b)}
+    if fields.get("minus"):
+        fields["minus"] = {key: filled(side) for key, side in fields["minus"].items()}
+    name = fields.pop("name", f"{sides['a']['arm']}-vs-{sides['b']['arm']}")
+    return _DEFAULTS | sides | {"name": name} | fields
+
+
+def contrasts(tables: Tables, draws: int = DRAWS) -> list[ContrastResult]:
+    """Results of all declared contrasts in the order of the study; missing data give a reason.
+
+    Args:
+        draws: of every two-level bootstrap; 0 for none.
+    """
+    declared = tables.study["contrasts"]
+    return adjusted([contrast(tables, each, draws) for each in declared])
+
+
+def contrast(tables: Tables, declared: Mapping[str, Any], draws: int = DRAWS) -> ContrastResult:
+    """Result of one declared contrast, its p-value not yet adjusted.
+
+    Differences are paired by question within runs that belong together. The interval is over seeds: Welch's unless
+    the pairing is ``seed``, then of the paired seeds' differences; an arm without randomness is a known constant.
+    Where every side comes down to one run, it is over questions, clustered by image, and speaks about these
+    checkpoints only.
+
+    Args:
+        declared: as in ``study.json``, or as `declare` makes it.
+        draws: of the two-level bootstrap; 0 for none.
+
+    Raises:
+        KeyError: no such arm or metric.
+    """
+    declared = _DEFAULTS | dict(declared)
+    minus = declared["minus"]
+    parts = parts_of(tables, declared)
+    combined = combine_declared(tables, declared, [part for _, part in parts])
+    weights, factor = first_weights(tables), METRICS[declared["metric"]].factor
+    level = 1.0 - declared["alpha"]
+    seeds = any(part.values.random for _, part in parts)
+    boot = bootstrap(combined, [weights], tables.images, factor, draws, level) if draws else None
+    detectable = detectable_difference(tables.study["power"], declared, combined, _family_size(tables, declared))
+    found = [side for side, _ in parts]
+    return ContrastResult(
         name=declared["name"],
         question=declared["question"],
-        a=a,
-        b=b,
+        a=found[0],
+        b=found[1],
+        minus=(found[2], found[3]) if minus else None,
         metric=declared["metric"],
         pairing=declared["pairing"],
         margin=declared["margin"],
-        method="none",
-        interval=None,
-        per_seed={},
-        n_a=0,
-        n_b=0,
-        planned=found_a.planned + found_b.planned,
-        lost=_lost(a, found_a, b, found_b),
-        population="",
-        reason="",
-    )
-    result = _result(blank, found_a, found_b)
-    return replace(result, sentence=sentence(result))
-
-
-def _result(blank: ContrastResult, a: SideValues, b: SideValues) -> ContrastResult:
-    for side, found in ((blank.a, a), (blank.b, b)):
-        if not found.found:
-            return replace(blank, reason=f"{side.arm} has no finished run under {side.place}")
-    common = set.intersection(*(set(each.values["question"]) for each in (*a.found, *b.found)))
-    if not common:
-        return replace(blank, reason="the two sides have no question in common")
-    a, b = a.cut(common), b.cut(common)
-    # An arm without randomness is one run of seed None; it stands against every seed of the other side.
-    fixed_a, fixed_b = a.found[0].seed is None, b.found[0].seed is None
-    on = f"these {len(common)}"
-    if not fixed_a and not fixed_b and blank.pairing == "seed":
-        return _paired(blank, a, b, on)
-    if len(a.found) == 1 and len(b.found) == 1:
-        return _checkpoints(blank, a.found[0], b.found[0], on)
-    if fixed_a or fixed_b:
-        return _against_one(blank, a, b, fixed_a, on)
-    factor = METRICS[blank.metric].factor
-    first, second = ([factor * float(run.values["value"].mean()) for run in side.found] for side in (a, b))
-    interval = welch_interval(first, second)
-    return replace(
-        blank,
-        method="Welch t over unpaired seeds",
-        interval=interval,
-        n_a=len(first),
-        n_b=len(second),
-        population=f"on average over {len(first)} and {len(second)} unpaired seeds, on {on} questions",
-        reason="" if interval.half_width is not None else "a side with one seed shows no spread",
-    )
-
-
-def _paired(blank: ContrastResult, a: SideValues, b: SideValues, on: str) -> ContrastResult:
-    by_seed_a = {final.seed: final for final in a.found}
-    by_seed_b = {final.seed: final for final in b.found}
-    common = [seed for seed in by_seed_a if seed in by_seed_b]
-    unpaired = {
-        final.run: f"seed {final.seed} is not finished in {other}"
-        for found, partner, other in ((a.found, by_seed_b, blank.b.arm), (b.found, by_seed_a, blank.a.arm))
-        for final in found
-        if final.seed not in partner
-    }
-    blank = replace(blank, lost=blank.lost | unpaired)
-    if not common:
-        return replace(blank, reason="the two sides have no finished seed in common")
-    if len(common) == 1:
-        return _checkpoints(blank, by_seed_a[common[0]], by_seed_b[common[0]], on)
-    pairs = {seed: _difference(by_seed_a[seed], by_seed_b[seed], blank.metric) for seed in common}
-    return replace(
-        blank,
-        method="t over seed-paired differences",
-        interval=paired_interval(pairs, dict.fromkeys(pairs, 0.0)),
-        per_seed={f"seed={seed}": value for seed, value in pairs.items()},
-        n_a=len(common),
-        n_b=len(common),
-        population=f"on average over {len(common)} seeds paired by seed, on {on} questions",
-    )
-
-
-def _against_one(blank: ContrastResult, a: SideValues, b: SideValues, fixed_a: bool, on: str) -> ContrastResult:
-    many = b if fixed_a else a
-    fixed, random = (blank.a.arm, blank.b.arm) if fixed_a else (blank.b.arm, blank.a.arm)
-    values = {
-        f"seed={run.seed}": _difference(a.found[0] if fixed_a else run, run if fixed_a else b.found[0], blank.metric)
-        for run in many.found
-    }
-    return replace(
-        blank,
-        method="t over seeds against one run",
-        interval=mean_interval(list(values.values())),
-        per_seed=values,
-        n_a=len(a.found),
-        n_b=len(b.found),
-        population=f"on average over {len(values)} seeds of {random} against the one {fixed}, on {on} questions",
-    )
-
-
-def _checkpoints(blank: ContrastResult, a: RunValues, b: RunValues, on: str) -> ContrastResult:
-    merged = _merge(a, b)
-    differences = METRICS[blank.metric].factor * (merged["value_a"] - merged["value_b"])
-    interval = clustered_interval(differences.to_numpy(), merged["image"].tolist())
-    return replace(
-        blank,
-        method="t over questions, clustered by image",
-        interval=interval,
-        per_seed={"checkpoints" if a.seed is None and b.seed is None else f"seed={_seed(a, b)}": interval.mean},
-        n_a=1,
-        n_b=1,
-        population=(
-            f"which speaks about these two checkpoints only ({a.run} and {b.run}) and not about"
-            f" other seeds, on questions like {on}"
+        alpha=declared["alpha"],
+        family=declared["family"],
+        checkpoint=declared["checkpoint"],
+        combined=combined,
+        planned=sum(part.values.planned for _, part in parts),
+        lost=_lost(parts, "lost") | combined.unpaired,
+        excluded=_lost(parts, "excluded"),
+        standing=standing(tables, declared),
+        verdict=decide(
+            combined.interval, declared["margin"], declared["alpha"], combined.population, seeds, combined.reason
         ),
-        reason="" if interval.half_width is not None else "all questions share one image",
+        bootstrap=boot[0] if boot else None,
+        checkpoints=pair_results(combined, weights, tables.images, declared["metric"], level),
+        detectable=detectable,
+        missing_sd=declared["seed_sd"] is None and seeds,
     )
 
 
-def _lost(a: Side, found_a: SideValues, b: Side, found_b: SideValues) -> dict[str, str]:
-    if a.arm != b.arm:
-        return found_a.lost | found_b.lost
-    # One arm under two protocols, rules or steps: a run can be lost on either side or on both.
+def parts_of(tables: Tables, declared: Mapping[str, Any]) -> list[tuple[Side, Part]]:
+    """The sides of a contrast (all fields given) with their values and their signs in the sum."""
+    minus, metric = declared["minus"], declared["metric"]
+    sides = [declared["a"], declared["b"], *((minus["a"], minus["b"]) if minus else ())]
+    made = []
+    for coefficient, each in zip((1.0, -1.0, -1.0, 1.0), sides, strict=False):
+        side = declared_side(tables, each, metric)
+        rule, last_k, exclusions = declared["checkpoint"], declared["last_k"], declared["exclusions"]
+        values = checkpoint_values(tables, side, metric, rule, last_k, exclusions)
+        made.append((side, Part(coefficient, values, side.arm)))
+    return made
+
+
+def combine_declared(tables: Tables, declared: Mapping[str, Any], parts: Sequence[Part]) -> Combined:
+    """Parts added up over all questions, as the contrast declares its metric, pairing and level."""
+    factor, paired = METRICS[declared["metric"]].factor, declared["pairing"] == "seed"
+    return combine(parts, first_weights(tables), tables.images, factor, paired, 1.0 - declared["alpha"])
+
+
+def first_weights(tables: Tables) -> np.ndarray:
+    """Weights of the score that decides, shape (questions,)."""
+    return next(iter(scopes(tables.questions).values()))
+
+
+def with_defaults(declared: Mapping[str, Any]) -> dict[str, Any]:
+    """A declared contrast with every field that it leaves out."""
+    return _DEFAULTS | dict(declared)
+
+
+def adjusted(results: Sequence[ContrastResult]) -> list[ContrastResult]:
+    """The results with their p-values adjusted: by Holm within each declared family, by Benjamini-Hochberg elsewhere.
+
+    A contrast without a p-value counts among the tests all the same: it was to be one.
+    """
+    changed: dict[int, ContrastResult] = {}
+    families = dict.fromkeys(result.family for result in results)
+    for family in families:
+        places = [place for place, result in enumerate(results) if result.family == family]
+        raw = [None if (found := results[place].interval) is None else found.p for place in places]
+        new = benjamini_hochberg(raw) if family is None else holm(raw)
+        how = "Benjamini-Hochberg" if family is None else "Holm"
+        for place, p in zip(places, new, strict=True):
+            changed[place] = replace(results[place], p_adjusted=p, adjustment=f"{how}, {len(places)}")
+    return [changed[place] for place in range(len(results))]
+
+
+def _family_size(tables: Tables, declared: Mapping[str, Any]) -> int:
+    """How many contrasts share the family, this one included; 1 outside of a family."""
+    if declared["family"] is None:
+        return 1
+    names = {each["name"] for each in tables.study["contrasts"] if each.get("family") == declared["family"]}
+    return len(names | {declared["name"]})
+
+
+def _lost(parts: Sequence[tuple[Side, Part]], which: str) -> dict[str, str]:
+    arms = [side.arm for side, _ in parts]
+    told: dict[str, str] = {}
+    for side, part in parts:
+        for run, why in getattr(part.values, which).items():
+            # One arm under two protocols, rules or steps: a run can be lost on either side or on both.
+            told[run if arms.count(side.arm) == 1 else f"{run} under {side.place}"] = why
+    return told
+
+
+def estimates_by_scope(
+    tables: Tables, result: ContrastResult, draws: int = 0
+) -> dict[str, tuple[Combined, BootstrapInterval | None]]:
+    """A contrast over every task, source and suite, on the runs that entered it.
+
+    Args:
+        draws: of the two-level bootstrap, drawn jointly over the scopes; 0 for none.
+    """
+    metric, weights = METRICS[result.metric], scopes(tables.questions)
+    paired = result.pairing == "seed"
+    position = result.combined.position
+    usable = {name: each for name, each in weights.items() if np.any(each[position] > 0)} if len(position) else {}
+    boot = bootstrap(result.combined, list(usable.values()), tables.images, metric.factor, draws, 1 - result.alpha)
+    joint = dict(zip(usable, boot, strict=True)) if boot and draws else {}
     return {
-        f"{run} under {side.place}": why
-        for side, found in ((a, found_a), (b, found_b))
-        for run, why in found.lost.items()
+        name: (
+            combine(result.combined.parts, each, tables.images, metric.factor, paired, 1 - result.alpha),
+            joint.get(name),
+        )
+        for name, each in usable.items()
     }
-
-
-def _seed(a: RunValues, b: RunValues) -> int | None:
-    return a.seed if a.seed is not None else b.seed
-
-
-def _difference(a: RunValues, b: RunValues, metric: str) -> float:
-    """Question-paired difference of two runs in the metric's unit."""
-    merged = _merge(a, b)
-    return METRICS[metric].factor * float(merged["value_a"].sum() - merged["value_b"].sum()) / len(merged)
-
-
-def _merge(a: RunValues, b: RunValues) -> pd.DataFrame:
-    other = b.values[["question", "value"]]
-    return a.values.merge(other, on="question", suffixes=("_a", "_b"), validate="one_to_one")

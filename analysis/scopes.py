@@ -1,5 +1,6 @@
-"""What a score is taken over: all questions, a task, a source, or the sources as CV-Bench weighs them."""
+"""What a score is taken over: all questions, a task, a source, a suite, or the sources as CV-Bench weighs them."""
 
+import numpy as np
 import pandas as pd
 
 OVERALL = "overall"
@@ -10,33 +11,55 @@ BENCHMARK = "benchmark"
 """CV-Bench's own total (Cambrian-1, arXiv 2406.16860): 1/2 ((ADE20K + COCO) / 2 + Omni3D), of the accuracies by
 source."""
 BENCHMARK_WEIGHTS = {"ADE20K": 0.25, "COCO": 0.25, "Omni3D": 0.5}
+SUITES = "mean of suites"
+"""Of several suites, each of which counts the same however many questions it has."""
 
-Weights = dict[str, pd.Series]
+Weights = dict[str, np.ndarray]
 
 
 def scopes(questions: pd.DataFrame) -> Weights:
-    """Weights of the questions in every score, by the score's name; the first is that over all questions.
+    """Weights of the questions in every score, by the score's name; the first is the one that decides.
 
-    Scores by source, and the benchmark's own total, are there where the questions come from CV-Bench's sources.
+    Scores by source, and the benchmark's own total, are there where the questions come from CV-Bench's sources. Where
+    there are several suites, the first score is the mean of their accuracies, and each suite's own and its tasks'
+    follow: a mean hides the worst.
 
     Args:
-        questions: the collected table (columns question, task, source).
+        questions: as loaded (columns suite, question, task, source), n rows.
 
     Returns:
-        Series of weights, indexed by question, by name: overall (micro on CV-Bench), benchmark, then the tasks and
-        sources in the order in which the questions meet them. They need not add up to 1.
+        Weights of shape (n,), which add up to 1 (all 0 without questions), by name: overall (micro on CV-Bench),
+        benchmark, then the tasks and sources in the order in which the questions meet them.
     """
-    frame = questions.sort_values("question", kind="stable").set_index("question")
-    ones = pd.Series(1.0, index=frame.index)
-    by_task = {str(task): ones[frame["task"] == task] for task in frame["task"].unique()}
-    if set(frame["source"]) != set(BENCHMARK_WEIGHTS):
-        return {OVERALL: ones, **by_task}
-    sizes = frame["source"].value_counts()
-    benchmark = frame["source"].map(BENCHMARK_WEIGHTS) / frame["source"].map(sizes)
-    by_source = {str(source): ones[frame["source"] == source] for source in frame["source"].unique()}
-    return {MICRO: ones, BENCHMARK: benchmark.astype(float), **by_task, **by_source}
+    suites = list(dict.fromkeys(questions["suite"])) if "suite" in questions else []
+    if len(suites) < 2:
+        return _of_suite(questions)
+    made: Weights = {}
+    for suite in suites:
+        inside = (questions["suite"] == suite).to_numpy()
+        for name, weights in _of_suite(questions[inside]).items():
+            spread = np.zeros(len(questions))
+            spread[inside] = weights
+            made[suite if name in (OVERALL, MICRO) else f"{suite}: {name}"] = spread
+    return {SUITES: np.mean([made[suite] for suite in suites], axis=0), **made}
 
 
-def weighted_mean(values: pd.Series, weights: pd.Series) -> float:
-    """Mean of values (indexed by question) over the questions that have a weight."""
-    return float((values.loc[weights.index] * weights).sum() / weights.sum())
+def _of_suite(questions: pd.DataFrame) -> Weights:
+    ones = np.ones(len(questions))
+    tasks, sources = questions["task"].to_numpy(), questions["source"].to_numpy()
+    by_task = {str(task): _shares(ones * (tasks == task)) for task in dict.fromkeys(tasks)}
+    if set(sources) != set(BENCHMARK_WEIGHTS):
+        return {OVERALL: _shares(ones), **by_task}
+    by_source = {str(source): _shares(ones * (sources == source)) for source in dict.fromkeys(sources)}
+    benchmark = np.sum([BENCHMARK_WEIGHTS[source] * weights for source, weights in by_source.items()], axis=0)
+    return {MICRO: _shares(ones), BENCHMARK: benchmark, **by_task, **by_source}
+
+
+def _shares(weights: np.ndarray) -> np.ndarray:
+    total = weights.sum()
+    return weights / total if total else weights
+
+
+def weighted_mean(values: np.ndarray, weights: np.ndarray) -> float:
+    """Mean of the questions' values, both of shape (n,); the weights add up to 1."""
+    return float(np.asarray(values, dtype=float) @ weights)

@@ -4,25 +4,56 @@ from typing import TYPE_CHECKING
 
 from analysis.metrics import METRICS, Metric
 from analysis.statistics import MeanInterval
-from analysis.words import number, points
+from analysis.verdicts import INCONCLUSIVE
+from analysis.words import number, p_words, percent, points, things
 
 if TYPE_CHECKING:
     from analysis.contrasts import ContrastResult
 
 
+def about(result: "ContrastResult") -> str:
+    """Whom the estimate speaks about, with the number of runs and questions; empty without one."""
+    combined = result.combined
+    on = f"these {len(combined.position)} questions"
+    if combined.population == "checkpoints":
+        runs = " and ".join(dict.fromkeys(run.run for run in combined.pairs[0].runs))
+        return f"for these checkpoints only ({runs}), on questions like {on.removesuffix(' questions')}"
+    if combined.interval is None:
+        return ""
+    random = [(part.label, len(part.values.found)) for part in combined.parts if part.values.random]
+    if combined.paired and len(random) > 1:
+        return f"on average over {random[0][1]} seeds paired by seed, on {on}"
+    fixed = [part.label for part in combined.parts if not part.values.random]
+    counted = " and ".join(f"{count} of {arm}" for arm, count in random)
+    against = f" against the one {' and '.join(dict.fromkeys(fixed))}" if fixed else ""
+    return f"on average over seeds ({counted}{against}), on {on}"
+
+
 def sentence(result: "ContrastResult") -> str:
-    """The estimate, what the interval is compatible with, the margin and what is missing, in sentences."""
+    """The estimate, what the interval is compatible with, the margin, the verdict and what is missing, in sentences."""
     a, b = result.labels
     metric = METRICS[result.metric]
-    if result.interval is None:
+    interval = result.interval
+    if interval is None:
         return f"{a} against {b}: no result, because {result.reason}.{_missing(result)}"
-    head = f"{_ahead(a, b, result.interval.mean, metric)}, {result.population}"
-    if result.interval.low is None or result.interval.high is None:
+    head = f"{_ahead(a, b, interval.mean, metric)}, {result.about}"
+    if interval.low is None or interval.high is None:
         return f"{head}; there is no interval, because {result.reason}.{_missing(result)}"
-    low, high = result.interval.low, result.interval.high
-    bounds = f"{points(low, metric.decimals)} to {points(high, metric.decimals)}{_p(result.interval)}"
-    margin = _margin(result.margin, low, high, metric)
-    return f"{head} (95 % interval {bounds}). {_compatible(a, b, low, high, metric)}{margin}{_missing(result)}"
+    low, high = interval.low, interval.high
+    bounds = f"{points(low, metric.decimals)} to {points(high, metric.decimals)}{_p(result)}"
+    head = f"{head} ({percent(1 - result.alpha)} interval {bounds})."
+    parts = [head, _compatible(a, b, low, high, metric), _margin(result, interval, metric), _verdict(result, metric)]
+    return " ".join(part for part in parts if part) + _missing(result)
+
+
+def verdict_text(result: "ContrastResult") -> str:
+    """``higher``, ``inconclusive (detectable: 3.1)``, with what qualifies it."""
+    verdict = result.verdict
+    if verdict.name == INCONCLUSIVE:
+        return f"{INCONCLUSIVE}: {verdict.reason}" if verdict.reason else INCONCLUSIVE
+    if verdict.direction and not result.survives:
+        return f"{verdict.name}, alone but not after adjustment"
+    return verdict.name
 
 
 def _ahead(a: str, b: str, mean: float, metric: Metric) -> str:
@@ -32,10 +63,11 @@ def _ahead(a: str, b: str, mean: float, metric: Metric) -> str:
     return words.format(a=a, b=b, size=number(abs(mean), metric.decimals))
 
 
-def _p(interval: MeanInterval) -> str:
-    if interval.p is None:
+def _p(result: "ContrastResult") -> str:
+    if result.interval is None or result.interval.p is None:
         return ""
-    return ", p < 0.001" if interval.p < 0.001 else f", p = {interval.p:.3f}"
+    told = f", {p_words(result.interval.p)}"
+    return told + (f", adjusted {p_words(result.p_adjusted)}" if result.p_adjusted is not None else "")
 
 
 def _compatible(a: str, b: str, low: float, high: float, metric: Metric) -> str:
@@ -49,19 +81,38 @@ def _compatible(a: str, b: str, low: float, high: float, metric: Metric) -> str:
     return f"That is compatible with anything from {b} {ahead} by {below} to {a} {ahead} by {above} {unit}."
 
 
-def _margin(margin: float | None, low: float, high: float, metric: Metric) -> str:
-    if margin is None:
+def _margin(result: "ContrastResult", interval: MeanInterval, metric: Metric) -> str:
+    margin, inner = result.margin, result.equivalence
+    if margin is None or interval.low is None or interval.high is None or inner is None:
         return ""
-    if -margin <= low and high <= margin:
-        return (
-            f" The interval lies within the margin of {margin:g} {metric.short}: equivalent by the declared standard."
-        )
-    if low > margin or high < -margin:
-        return f" The difference is larger than the margin of {margin:g} {metric.short}."
-    return f" Whether the difference is larger than the margin of {margin:g} {metric.short} stays open."
+    shown = f"the margin of {margin:g} {metric.short}"
+    if result.verdict.equivalent:
+        level = percent(1 - 2 * result.alpha)
+        return f"The {level} interval lies within {shown}: equivalent by the declared standard."
+    if interval.low > margin or interval.high < -margin:
+        return f"The difference is larger than {shown}."
+    return f"Whether the difference is larger than {shown} stays open."
+
+
+def _verdict(result: "ContrastResult", metric: Metric) -> str:
+    """What an open question would have taken, and what the family leaves of a direction."""
+    verdict = result.verdict
+    if verdict.direction and not result.survives and result.adjustment:
+        return f"After adjustment ({result.adjustment} tests) that direction does not hold."
+    if verdict.decided:
+        return ""
+    told = f"Inconclusive: {verdict.reason}." if verdict.reason else "Inconclusive."
+    if result.detectable is not None:
+        size = number(result.detectable, metric.decimals)
+        return f"{told} The smallest difference that this design could have seen is {size} {metric.short}."
+    if result.missing_sd:
+        return f"{told} What this design could have seen is unknown, as no spread over seeds is declared (seed_sd)."
+    return told
 
 
 def _missing(result: "ContrastResult") -> str:
     if not result.lost:
         return ""
-    return f" Left out: {'; '.join(f'{run} ({why})' for run, why in result.lost.items())}."
+    shown = [f"{run} ({why})" for run, why in result.lost.items()]
+    more = f" and {things(len(shown) - 6, 'more run')}" if len(shown) > 6 else ""
+    return f" Left out: {'; '.join(shown[:6])}{more}."

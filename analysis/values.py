@@ -1,13 +1,23 @@
-"""The values that a contrast compares: one number for every question of every run of a side."""
+"""The values that a contrast compares: one number for every question of every run of a side.
 
+A run that lacks any question that it should have been asked counts as lost, with its reason, and so does one that the
+contrast's exclusions leave out: nothing is dropped by joining what happens to be there.
+"""
+
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.load import Tables
 from analysis.metrics import METRICS
-from analysis.scores import whole_runs
+
+FAILED_CHECKS = "failed_checks"
+"""The exclusion of runs that failed a manipulation check."""
+LAST, BEST_HALF, MEAN_LAST = "last", "best_half", "mean_last"
+"""Checkpoint rules; see `analysis.checkpoints`."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class Side:
         return shown if self.step is None else f"{shown} at step {self.step}"
 
 
-def declared_side(tables: Tables, declared: dict[str, Any], metric: str) -> Side:
+def declared_side(tables: Tables, declared: Mapping[str, Any], metric: str) -> Side:
     """A side as ``study.json`` has it."""
     protocol = declared["protocol"]
     rule = declared["rule"] if metric == "accuracy" else None
@@ -39,13 +49,22 @@ def declared_side(tables: Tables, declared: dict[str, Any], metric: str) -> Side
 
 @dataclass(frozen=True)
 class RunValues:
-    """Values of one run."""
+    """Values of one run's checkpoint."""
 
     run: str
     seed: int | None
     """None for an arm without randomness."""
-    values: pd.DataFrame
-    """Columns question, image, value (the metric's column, not yet in its unit)."""
+    position: np.ndarray
+    """Rows of ``tables.questions``, ascending, shape (n,)."""
+    values: np.ndarray
+    """The metric's column, not yet in its unit, shape (n,)."""
+
+    def cut(self, position: np.ndarray) -> "RunValues":
+        """The same on some of its questions (ascending rows of ``tables.questions``)."""
+        if np.array_equal(position, self.position):
+            return self
+        chosen = np.isin(self.position, position, assume_unique=True)
+        return replace(self, position=self.position[chosen], values=self.values[chosen])
 
 
 @dataclass(frozen=True)
@@ -54,36 +73,118 @@ class SideValues:
 
     found: tuple[RunValues, ...]
     lost: dict[str, str]
+    """Why a planned run has no values, by run id."""
+    excluded: dict[str, str]
+    """Those of the lost that have values but are left out on purpose."""
     planned: int
+    random: bool
+    """Whether the arm has seeds; one without is a single run and a known constant."""
 
-    def cut(self, questions: set[int]) -> "SideValues":
+    @property
+    def position(self) -> np.ndarray:
+        """Questions that all its runs have, ascending."""
+        shared = self.found[0].position
+        for run in self.found[1:]:
+            if not np.array_equal(shared, run.position):
+                shared = np.intersect1d(shared, run.position, assume_unique=True)
+        return shared
+
+    def cut(self, position: np.ndarray) -> "SideValues":
         """The same on some of the questions."""
-        found = [replace(each, values=each.values[each.values["question"].isin(questions)]) for each in self.found]
-        return replace(self, found=tuple(found))
+        return replace(self, found=tuple(run.cut(position) for run in self.found))
+
+    def matrix(self) -> np.ndarray:
+        """Values of all runs, shape (runs, questions)."""
+        return np.stack([run.values for run in self.found])
+
+    def map(self, change: Callable[[RunValues], RunValues]) -> "SideValues":
+        """The same with every run's values changed."""
+        return replace(self, found=tuple(change(run) for run in self.found))
 
 
-def side_values(tables: Tables, side: Side, metric: str) -> SideValues:
-    """Values of all runs of a side; a run that lacks any question that it should have been asked counts as lost.
+def side_values(
+    tables: Tables, side: Side, metric: str, exclusions: Collection[str] = (FAILED_CHECKS,), column: str | None = None
+) -> SideValues:
+    """Values of all runs of a side.
+
+    Args:
+        exclusions: which runs to leave out though they have values: ``failed_checks``.
+        column: another column of the metric's table than the metric's own, such as ``status``.
 
     Raises:
         KeyError: there is no such metric.
     """
     measured = METRICS[metric]
-    table: pd.DataFrame = getattr(tables, measured.table)
-    chosen = table[(table["arm"] == side.arm) & (table["protocol"] == side.protocol)]
-    if side.step is None:
-        chosen, expected = chosen[chosen["phase"] == "final"], len(tables.questions)
-    else:
-        chosen = chosen[(chosen["phase"] == "curve") & (chosen["step"] == side.step)]
-        expected = tables.curve_questions(side.arm)
-    if side.rule is not None:
-        chosen = chosen[chosen["rule"] == side.rule]
-    images = tables.questions.set_index("question")["image"]
-    values = chosen[measured.column].astype(float)
-    if measured.empty is not None:
-        values = values.fillna(measured.empty)
-    frame = chosen.assign(value=values, image=chosen["question"].map(images))
-    whole = whole_runs(tables, side.arm, frame, expected, side.place)
-    columns = ["question", "image", "value"]
-    found = tuple(RunValues(run, seed, rows[columns]) for run, seed, rows in whole.found)
-    return SideValues(found, whole.lost, whole.planned)
+    phase = "final" if side.step is None else "curve"
+    expected = len(tables.questions) if side.step is None else tables.curve_questions(side.arm)
+
+    def read(run: str) -> tuple[np.ndarray, np.ndarray]:
+        return run_column(tables, measured.table, run, phase, side, column or measured.column, measured.empty)
+
+    return whole_runs(tables, side.arm, expected, side.place, exclusions, read)
+
+
+def run_column(
+    tables: Tables, table: str, run: str, phase: str, side: Side, column: str, empty: float | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positions and values of one run's evaluation; of the last checkpoint where ``side.step`` is None."""
+    rows = tables.rows(table, run, phase, side.step, side.protocol)
+    if side.rule is not None and table == "answers":
+        rows = rows[rows["rule"] == side.rule]
+    values = rows[column]
+    if not isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(float)
+        values = values if empty is None else values.fillna(empty)
+    position = rows["position"].to_numpy()
+    # suites and questions are sorted alike here and there, so this changes nothing unless rows come from elsewhere
+    order = np.argsort(position, kind="stable")
+    return position[order], np.asarray(values)[order]
+
+
+def whole_runs(
+    tables: Tables,
+    arm: str,
+    expected: int,
+    place: str,
+    exclusions: Collection[str],
+    read: Callable[[str], tuple[np.ndarray, np.ndarray]],
+) -> SideValues:
+    """Values of every planned run of an arm.
+
+    Args:
+        expected: questions that each run should have.
+        place: what the values are of, for the reasons.
+        read: positions and values of a run by its id.
+    """
+    runs = tables.runs[tables.runs["arm"] == arm].sort_values(["seed", "run"], na_position="first")
+    found: list[RunValues] = []
+    lost: dict[str, str] = {}
+    excluded: dict[str, str] = {}
+    for run, seed, state, reason in zip(runs["run"], runs["seed"], runs["state"], runs["reason"], strict=True):
+        position, values = read(run)
+        failed = tables.failed_checks.get(run, "") if FAILED_CHECKS in exclusions else ""
+        if failed:
+            excluded[run] = lost[run] = f"excluded: {failed}"
+        elif not len(position):
+            told = f": {reason}" if isinstance(reason, str) and reason else ""
+            lost[run] = f"no answers under {place}" if state == "done" else f"{state}{told}"
+        elif len(position) < expected:
+            lost[run] = f"{len(position)} of {expected} questions answered{_which(tables, position, expected)}"
+        elif not _finite(values):
+            lost[run] = f"{int(np.sum(~np.isfinite(values)))} of {expected} values are missing under {place}"
+        else:
+            found.append(RunValues(run, None if pd.isna(seed) else int(seed), position, values))
+    return SideValues(tuple(found), lost, excluded, planned=len(runs), random=tables.random(arm))
+
+
+def _finite(values: np.ndarray) -> bool:
+    return values.dtype.kind != "f" or bool(np.isfinite(values).all())
+
+
+def _which(tables: Tables, position: np.ndarray, expected: int) -> str:
+    """The first questions that a run lacks, where it should have all."""
+    if expected < len(tables.questions):
+        return ""
+    lacking = np.setdiff1d(np.arange(expected), position)[:3]
+    names = ", ".join(str(number) for number in tables.questions["question"].iloc[lacking])
+    return f" (first without an answer: {names})"

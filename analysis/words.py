@@ -41,11 +41,19 @@ def range_text(interval: MeanInterval | None, decimals: int = 1) -> str:
     return f"{interval.low:.{decimals}f} to {interval.high:.{decimals}f}"
 
 
-def p_text(interval: MeanInterval | None) -> str:
-    """``0.031``, ``< 0.001``."""
-    if interval is None or interval.p is None:
-        return NONE
-    return "< 0.001" if interval.p < 0.001 else f"{interval.p:.3f}"
+def p_words(p: float) -> str:
+    """``p = 0.031``, ``p < 0.001``."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def percent(share: float) -> str:
+    """``95 %``, ``98.75 %``."""
+    return f"{100 * share:.6g} %"
+
+
+def things(count: int, noun: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def protocol_label(row: ArmRow) -> str:

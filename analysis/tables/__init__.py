@@ -1,3 +1,1 @@
-"""Tables: text cells and numbers for readers, the same numbers for machines."""
-
-from analysis.tables.old import *  # noqa: F403
+"""Tables: text cells and numbers for readers, the same numbers for machines; a module for each kind."""

@@ -83,6 +83,8 @@ class Column:
     """A column: its name in files, its heading, and what it holds."""
 
     name: str
+    """Empty for one that shows the numbers of the column before it in another way: readers see it, files don't have
+    it."""
     title: str
     description: str = ""
 
@@ -152,6 +154,8 @@ class Table:
         a text in it (why there is no number) stands in ``_text``."""
         made: dict[str, list[Any]] = {}
         for place, column in enumerate(self.columns):
+            if not column.name:
+                continue
             cells = [row[place] for row in self.rows]
             numbers = [cell if isinstance(cell, Number) else None for cell in cells]
             if not any(numbers):
@@ -179,7 +183,7 @@ class Table:
         for row in self.rows:
             name = " | ".join(str(cell) for cell in row[: self.keys])
             for column, cell in zip(self.columns, row, strict=True):
-                if isinstance(cell, Number):
+                if isinstance(cell, Number) and column.name:
                     yield (self.name, name, column.name, cell.value, cell.low, cell.high, cell.n, cell.unit)
 
     def _right(self) -> list[bool]:

@@ -1,0 +1,96 @@
+"""The frames behind the figures of contrasts: what `analysis.figures` draws of results computed elsewhere."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from analysis.by_scope import ScopeResult
+from analysis.combine import POPULATIONS
+from analysis.contrasts import ContrastResult
+from analysis.formats import FormatResult
+from analysis.load import Tables
+from analysis.metrics import METRICS
+from analysis.sentences import verdict_text
+from analysis.statistics import MeanInterval
+
+_FOREST = (
+    *("contrast", "label", "metric", "unit", "estimate", "low", "high", "low90", "high90", "margin", "family"),
+    *("status", "verdict", "population"),
+)
+
+
+def figure_frames(
+    tables: Tables,
+    results: Sequence[ContrastResult],
+    scopes: Sequence[ScopeResult],
+    splits: Sequence[FormatResult],
+) -> dict[str, pd.DataFrame]:
+    """Frames of the figures forest, scopes, formats and power, by name; columns as their modules tell."""
+    return {
+        "forest": _forest(results),
+        "scopes": _scopes(results, scopes),
+        "formats": _formats(splits),
+        "power": _power(tables),
+    }
+
+
+def _forest(results: Sequence[ContrastResult]) -> pd.DataFrame:
+    rows = []
+    for result in results:
+        estimate, low, high = _numbers(result.interval)
+        _, low90, high90 = _numbers(result.equivalence)
+        rows.append(
+            (
+                *(result.name, _label(result.labels), result.metric, result.unit, estimate, low, high, low90, high90),
+                *(result.margin, result.family, result.standing.status, verdict_text(result)),
+                POPULATIONS[result.population],
+            )
+        )
+    return pd.DataFrame(rows, columns=list(_FOREST))
+
+
+def _scopes(results: Sequence[ContrastResult], found: Sequence[ScopeResult]) -> pd.DataFrame:
+    labels = {result.name: _label(result.labels) for result in results}
+    rows = [
+        (
+            *(each.contrast, each.scope, *_numbers(each.combined.interval), each.worst),
+            *(labels[each.contrast], METRICS[each.metric].unit),
+        )
+        for each in found
+        if each.metric == "accuracy"
+    ]
+    columns = ["contrast", "scope", "estimate", "low", "high", "worst", "label", "unit"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _formats(found: Sequence[FormatResult]) -> pd.DataFrame:
+    rows = [
+        (each.contrast, _label(each.labels), part, *_numbers(interval))
+        for each in found
+        if each.split is not None
+        for part, interval in (("now parsed", each.split.now_parsed), ("now right", each.split.now_right))
+    ]
+    return pd.DataFrame(rows, columns=["contrast", "label", "part", "estimate", "low", "high"])
+
+
+def _power(tables: Tables) -> pd.DataFrame:
+    from analysis.figures.power import COLUMNS, frame
+
+    declared = tables.study["power"]
+    if not declared or declared.get("seed_sd") is None:
+        return pd.DataFrame(columns=list(COLUMNS))
+    return frame(
+        sd=declared["seed_sd"],
+        own=(len(tables.study["seeds"]),),
+        paired=any(each["pairing"] == "seed" for each in tables.study["contrasts"]),
+        correlation=declared["seed_correlation"],
+        target=declared["power"],
+    )
+
+
+def _label(labels: tuple[str, str]) -> str:
+    return f"{labels[0]} − {labels[1]}"
+
+
+def _numbers(interval: MeanInterval | None) -> tuple[float | None, float | None, float | None]:
+    return (None, None, None) if interval is None else (interval.mean, interval.low, interval.high)

@@ -1,0 +1,60 @@
+"""Fixed pairs of checkpoints compared question by question: what holds for these weights, whatever other seeds do."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.combine import Combined, Pair, question_values
+from analysis.metrics import METRICS
+from analysis.statistics import ClusteredInterval, McNemar, SignFlip, clustered_interval, mcnemar_test, sign_flip_test
+
+
+@dataclass(frozen=True)
+class PairResult:
+    """Two checkpoints (four, of a difference of differences) on the same questions."""
+
+    name: str
+    """``seed=0``, or ``checkpoints``."""
+    runs: tuple[str, ...]
+    interval: ClusteredInterval
+    """Question-paired difference, its standard error clustered by image, in the metric's unit."""
+    sign_flip: SignFlip
+    """Test of no difference: under it the sign of an image's summed difference is a coin's toss."""
+    mcnemar: McNemar | None
+    """The same for two checkpoints' right and wrong answers, as if every question had an image of its own; None for
+    other metrics and differences of differences."""
+
+
+def pair_results(
+    combined: Combined, weights: np.ndarray, images: np.ndarray, metric: str, level: float
+) -> tuple[PairResult, ...]:
+    """Every pair of checkpoints that belong together.
+
+    Args:
+        weights: of all questions, shape (questions,).
+        images: cluster of every question, shape (questions,).
+    """
+    position = combined.position
+    if not len(position):
+        return ()
+    share = weights[position] / weights[position].sum()
+    return tuple(_pair(combined, pair, share, images[position], metric, level) for pair in combined.pairs)
+
+
+def _pair(
+    combined: Combined, pair: Pair, share: np.ndarray, images: np.ndarray, metric: str, level: float
+) -> PairResult:
+    factor = METRICS[metric].factor
+    values = factor * len(share) * share * question_values(combined.parts, pair)
+    binary = metric == "accuracy" and len(pair.runs) == 2 and all(_is_binary(run.values) for run in pair.runs)
+    return PairResult(
+        name=pair.name,
+        runs=tuple(run.run for run in pair.runs),
+        interval=clustered_interval(values, images.tolist(), level),
+        sign_flip=sign_flip_test(values, images.tolist()),
+        mcnemar=mcnemar_test(*(run.values.astype(bool) for run in pair.runs)) if binary else None,
+    )
+
+
+def _is_binary(values: np.ndarray) -> bool:
+    return bool(np.isin(values, (0, 1)).all())
