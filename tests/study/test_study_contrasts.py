@@ -8,7 +8,14 @@ import pytest
 from harness.study import Plan, Side, StudyError, describe, load_study, plan_study
 
 OPTIONS = ("  direct: {prompt: micro-instruct-direct}", "  direct: {prompt: micro-instruct-direct, method: options}")
+B = "b: instruct+grpo\n"
+BOTH_BASE = (("base: {protocols: [think]}", "base: {protocols: [think, direct]}"),)
 BOTH = ("instruct: {protocols: [direct]}", "instruct: {protocols: [think, direct]}")
+
+
+def with_fields(fields: str) -> tuple[tuple[str, str], ...]:
+    """The contrast with more fields, from line 31 on."""
+    return ((B, f"{B}    {fields}\n"),)
 
 
 def test_sides_get_protocol_and_rule(plan: Callable[..., Plan]) -> None:
@@ -41,6 +48,59 @@ def test_a_checkpoint_may_stand_against_the_last(write: Callable) -> None:
     file = write(("a: base+sft", "a: {arm: instruct+grpo, step: 50}"))
     (contrast,) = plan_study(load_study(file)).contrasts
     assert contrast.a.arm == contrast.b.arm
+
+
+def test_a_difference_of_differences_has_all_four_sides_filled_in(write: Callable) -> None:
+    fields = "minus: {a: base+grpo+lora, b: {arm: base, rule: strict}}\n    margin: 1.5"
+    (contrast,) = plan_study(load_study(write(*with_fields(fields)))).contrasts
+    assert contrast.minus is not None
+    assert contrast.minus.a == Side(arm="base+grpo+lora", protocol="think", rule="lenient")
+    assert contrast.minus.b == Side(arm="base", protocol="think", rule="strict")
+    assert list(contrast.sides) == ["a", "b", "minus.a", "minus.b"]
+    assert contrast.sides["minus.a"] == contrast.minus.a
+
+
+def test_an_arm_without_seeds_is_a_constant_in_a_paired_difference_of_differences(write: Callable) -> None:
+    """Of the same runs under two protocols the difference is only known seed by seed."""
+    fields = "minus: {a: {arm: base+sft, protocol: direct}, b: {arm: base, protocol: direct}}\n    pairing: seed"
+    changes = (*BOTH_BASE, (B, f"b: base\n    {fields}\n"))
+    (contrast,) = plan_study(load_study(write(*changes))).contrasts
+    assert contrast.pairing == "seed"
+    assert [side.protocol for side in contrast.sides.values()] == ["think", "think", "direct", "direct"]
+
+
+@pytest.mark.parametrize("rule", ["best_half", "mean_last"])
+def test_an_untrained_side_stands_against_any_rule_for_checkpoints(write: Callable, rule: str) -> None:
+    (contrast,) = plan_study(load_study(write((B, f"b: base\n    checkpoint: {rule}\n")))).contrasts
+    assert (contrast.checkpoint, contrast.last_k) == (rule, 3)
+
+
+def test_as_many_last_checkpoints_as_there_are(write: Callable) -> None:
+    (contrast,) = plan_study(load_study(write(*with_fields("checkpoint: mean_last\n    last_k: 6")))).contrasts
+    assert contrast.last_k == 6
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [("alpha: 0.01", 1.5), ("metric: tokens", None), ("seed_sd: 0.7", 0.7), ("metric: tokens\n    seed_sd: 9.0", 9.0)],
+)
+def test_the_expected_spread_over_seeds_is_the_studys_for_accuracy(
+    write: Callable, fields: str, expected: float | None
+) -> None:
+    file = write(*with_fields(fields), ("lora: {}", "lora: {}\npower: {seed_sd: 1.5}"))
+    (contrast,) = plan_study(load_study(file)).contrasts
+    assert contrast.seed_sd == expected
+
+
+def test_what_a_contrast_and_the_planning_of_seeds_are_by_default(plan: Callable[..., Plan]) -> None:
+    made = plan()
+    (contrast,) = made.contrasts
+    assert (contrast.alpha, contrast.family, contrast.margin, contrast.seed_sd) == (0.05, None, None, None)
+    assert (contrast.checkpoint, contrast.exclusions, contrast.minus) == ("last", ["failed_checks"], None)
+    assert made.study.power.model_dump() == {
+        **{"seed_sd": None, "seed_correlation": 0.0, "discordance": 0.2, "design_effect": 1.0},
+        **{"power": 0.8, "difference": 2.0},
+    }
 
 
 CLAIM = "\nclaims:\n  - {name: c, statement: It is so., source: a paper, contrast: %s}\n"
@@ -105,6 +165,128 @@ MISTAKES: list[tuple[tuple[tuple[str, str], ...], int, str, str]] = [
         27,
         "contrasts.0",
         "both sides are 'instruct+grpo' under 'direct', scored 'lenient'; change one",
+    ),
+    (
+        with_fields("minus: {a: base+sfx, b: base}"),
+        31,
+        "contrasts.0.minus.a.arm",
+        "unknown arm 'base+sfx'; did you mean 'base+sft'?",
+    ),
+    (
+        with_fields("minus: {a: {arm: base, step: 50}, b: base+sft}"),
+        31,
+        "contrasts.0.minus.a.step",
+        "50: arm 'base' is not trained and has no checkpoints; leave step out",
+    ),
+    (
+        with_fields("minus: {a: base}"),
+        31,
+        "contrasts.0.minus.b",
+        "missing; a study must give it",
+    ),
+    (
+        with_fields("minus: {a: base+grpo+lora, b: instruct+grpo}"),
+        31,
+        "contrasts.0.minus.b",
+        "the same as side b: 'instruct+grpo' under 'direct'; the four sides of a difference of differences are four",
+    ),
+    (
+        (("a: base+sft", "a: base"), *with_fields("pairing: seed")),
+        29,
+        "contrasts.0.a",
+        "'base' has no randomness and so no seeds to pair by; use pairing: none",
+    ),
+    (
+        (
+            *BOTH_BASE,
+            (B, "b: base\n    minus: {a: {arm: base, protocol: direct}, b: {arm: base, rule: strict}}\n"),
+            ("question: Which is ahead?", "question: Which is ahead?\n    pairing: seed"),
+        ),
+        29,
+        "contrasts.0.pairing",
+        "'seed': fewer than two of the four sides have seeds, so there is nothing to pair; use pairing: none",
+    ),
+    (
+        (*BOTH_BASE, *with_fields("minus: {a: base, b: {arm: base+sft, protocol: direct}}")),
+        27,
+        "contrasts.0.pairing",
+        "'none': the runs of 'base+sft' stand on two sides and are not independent; use pairing: seed",
+    ),
+    (
+        with_fields("checkpoint: best"),
+        31,
+        "contrasts.0.checkpoint",
+        "unknown value 'best'; did you mean 'best_half'? Allowed: last, best_half, mean_last",
+    ),
+    (
+        with_fields("metric: tokens\n    checkpoint: best_half"),
+        32,
+        "contrasts.0.checkpoint",
+        "'best_half' takes the checkpoint of the highest accuracy, and the metric is 'tokens'; use metric: accuracy",
+    ),
+    (
+        (("a: base+sft", "a: {arm: base+sft, step: 50}"), *with_fields("checkpoint: mean_last")),
+        29,
+        "contrasts.0.a.step",
+        "50 against checkpoint: mean_last, which takes its checkpoints by itself; leave step out",
+    ),
+    (
+        (("lora: {}", "lora: {}\ncurve: {questions: 0}"), *with_fields("checkpoint: best_half")),
+        30,
+        "contrasts.0.a",
+        "checkpoint: best_half needs the curve of arm 'base+sft', which has none; set curve.questions above 0",
+    ),
+    (
+        (*BOTH_BASE, ("a: base+sft", "a: {arm: base+sft, protocol: direct}"), *with_fields("checkpoint: best_half")),
+        29,
+        "contrasts.0.a.protocol",
+        "the curve of arm 'base+sft' is under its own protocol 'think' alone, not 'direct'; name that one",
+    ),
+    (
+        with_fields("checkpoint: mean_last\n    last_k: 7"),
+        32,
+        "contrasts.0.last_k",
+        "7: arm 'base+sft' keeps 6 checkpoints (50, 100, 150, 200, 250, 300); lower last_k",
+    ),
+    (
+        with_fields("last_k: 4"),
+        27,
+        "contrasts.0",
+        "last_k 4 has no effect with checkpoint: last; leave it out, or use checkpoint: mean_last",
+    ),
+    (
+        (*BOTH_BASE, ("a: base+sft", "a: base"), (B, "b: {arm: base, protocol: direct}\n    checkpoint: best_half\n")),
+        31,
+        "contrasts.0.checkpoint",
+        "'best_half' has no effect, as no side is trained; leave it out",
+    ),
+    (with_fields("alpha: 0.5"), 31, "contrasts.0.alpha", "0.5 should be less than 0.5"),
+    (with_fields("alpha: 0.0"), 31, "contrasts.0.alpha", "0.0 should be greater than 0"),
+    (with_fields("seed_sd: 0.0"), 31, "contrasts.0.seed_sd", "0.0 should be greater than 0"),
+    (with_fields("family: two words"), 31, "contrasts.0.family", "'two words' is no name"),
+    (
+        with_fields("exclusions: [failed_cheks]"),
+        31,
+        "contrasts.0.exclusions.0",
+        "unknown value 'failed_cheks'; did you mean 'failed_checks'?",
+    ),
+    (
+        with_fields("exclusions: [failed_checks, failed_checks]"),
+        31,
+        "contrasts.0.exclusions",
+        "'failed_checks' given more than once; keep one",
+    ),
+    (
+        (("lora: {}", "lora: {}\npower: {seed_correlation: 1.0}"),),
+        15,
+        "power.seed_correlation",
+        "1.0 should be less than 1",
+    ),
+    (
+        (("lora: {}", "lora: {}\npower: {design_effect: 0.5}"),),
+        15,
+        "power.design_effect",
+        "0.5 should be greater than or equal to 1",
     ),
     (
         (("b: instruct+grpo\n", "b: instruct+grpo\n" + CLAIM % "frist"),),
