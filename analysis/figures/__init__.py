@@ -1,5 +1,9 @@
-"""Figures of a study, each with the data frame behind it and a caption made from its numbers."""
+"""Figures of a study: each a module with the data frame behind it, the drawing, and a caption made from its numbers.
 
-from analysis.figures.write import draw_arms, draw_curves, looks, write_figures
+`write_figures` makes all of them; one look for all is in `style`. Intervals come from `analysis.statistics`.
+"""
 
-__all__ = ["draw_arms", "draw_curves", "looks", "write_figures"]
+from analysis.figures.style import looks
+from analysis.figures.write import GIVEN, OWN, Written, write_figures
+
+__all__ = ["GIVEN", "OWN", "Written", "looks", "write_figures"]

@@ -137,7 +137,11 @@ def fabricate(
         "title": "A fabricated study",
         "declared": {},
         "arms": [
-            {"name": arm, "levels": {}, "protocol": spec["protocol"]}
+            {
+                "name": arm,
+                "levels": dict(zip(("start", "training"), spec["levels"], strict=True)),
+                "protocol": spec["protocol"],
+            }
             | {"curve_questions": questions // 2 if "curve" in spec else 0}
             for arm, spec in ARMS.items()
         ],

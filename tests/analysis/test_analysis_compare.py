@@ -10,13 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from matplotlib.colors import to_rgb
 from rich.console import Console
 
 from analysis import Comparison, arm_table, compare, contrasts, load, render, run_scores
-from analysis.figures import draw_arms, draw_curves, looks
-from analysis.figures.data import curves
 from analysis.tables import Table, arms
+
+FIGURES = ("seeds", "dumbbells", "dynamics", "length_accuracy", "rewards")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +42,7 @@ def test_everything_is_written(compared: Comparison) -> None:
     tables = {
         f"tables/{n}.{s}" for n in ("arms", "contrasts", "protocols", "seeds", "completeness") for s in ("md", "csv")
     }
-    figures = {f"figures/{n}.{s}" for n in ("arms", "curves", "rewards") for s in ("png", "svg", "csv")}
+    figures = {f"figures/{n}.{s}" for n in FIGURES for s in ("png", "svg", "pdf", "csv")}
     assert set(files(out)) == tables | figures | {"comparison.md", "estimates.parquet"}
     assert {str(path.relative_to(out)) for path in compared.paths} == set(files(out))
 
@@ -62,12 +61,11 @@ def test_row_order_changes_no_number(collected: Path, tmp_path: Path, seed: int)
     assert arm_table(other) == arm_table(plain)
     assert contrasts(other) == contrasts(plain)
     pd.testing.assert_frame_equal(run_scores(other), run_scores(plain))
-    pd.testing.assert_frame_equal(curves(other), curves(plain))
 
 
 def test_the_page_shows_tables_figures_and_what_is_missing(compared: Comparison) -> None:
     page = compared.page.read_text()
-    for name in ("arms", "curves", "rewards"):
+    for name in FIGURES:
         assert f"](figures/{name}.png)" in page
     for result in compared.contrasts:
         assert result.sentence in page
@@ -94,51 +92,16 @@ def test_the_numbers_of_the_table_are_those_of_the_csv_and_of_the_estimates(comp
     assert f"{interval.mean:.1f} ± {interval.half_width:.1f}" in text
 
 
-def test_curve_frame_has_every_seed_and_their_mean(collected: Path) -> None:
-    frame = curves(load(collected))
-    grpo = frame[frame["arm"] == "base+grpo"]
-    assert sorted(set(grpo["series"])) == ["mean", "seed=0", "seed=1"]
-    assert sorted(set(grpo["step"])) == list(fabricated_study.STEPS)
-    at_100 = grpo[grpo["step"] == 100].set_index("series")
-    assert at_100.loc["mean", "accuracy"] == pytest.approx(at_100.loc[["seed=0", "seed=1"], "accuracy"].mean())
-    assert at_100.loc["mean", "seeds"] == 2
-    assert at_100.loc["mean", "tokens"] == pytest.approx(15, abs=1)
-    assert set(frame["questions"]) == {60}
-
-
-def test_an_arm_looks_the_same_in_every_figure_and_unlike_the_others(collected: Path, compared: Comparison) -> None:
-    tables = compared.tables
-    shown = looks(tables.arms)
-    assert len({(look.marker, look.line, look.color) for look in shown.values()}) == len(shown)
-    left, right = draw_curves(tables, curves(tables), None).axes
-    for axes in (left, right):
-        drawn = {to_rgb(line.get_color()) for line in axes.lines}
-        assert drawn == {to_rgb(shown[arm].color) for arm in ("base+sft", "base+grpo", "instruct+grpo")}
-
-
-def test_no_text_of_a_figure_overlaps_another(compared: Comparison) -> None:
-    from analysis.figures import data as figure_data
-
-    figure = draw_arms(compared.tables, compared.arms, figure_data.arms(compared.arms))
-    figure.canvas.draw()
-    texts = [t for axes in figure.axes for t in [*axes.get_xticklabels(), axes.title, axes._left_title]]  # type: ignore[attr-defined]
-    boxes = [t.get_window_extent() for t in [*texts, *figure.axes[0].get_yticklabels()] if t.get_text()]
-    boxes += [t.get_window_extent() for t in figure.legends[0].get_texts()]
-    overlaps = [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.overlaps(b)]
-    assert len(boxes) > 20
-    assert not overlaps
-
-
 def test_a_study_of_one_seed_compares(fabricate: Callable[..., Path]) -> None:
     compared = compare(fabricate(seeds=(0,)))
-    assert (compared.page.parent / "figures" / "curves.png").exists()
+    assert (compared.page.parent / "figures" / "dynamics.png").exists()
     assert "±" not in "".join(line for line in compared.page.read_text().splitlines() if line.startswith("| base"))
 
 
 def test_a_study_without_results_compares_and_clears_old_figures(fabricate: Callable[..., Path]) -> None:
     folder = fabricate()
     (folder / "figures").mkdir()
-    (folder / "figures" / "curves.png").write_bytes(b"of an earlier collection")
+    (folder / "figures" / "dynamics.png").write_bytes(b"of an earlier collection")
     for name in ("answers", "completions", "training", "questions"):
         fabricated_study.write(folder, name, [])
     compared = compare(folder)

@@ -1,0 +1,151 @@
+"""What training changed, task by task: from the accuracy of an arm's untrained start to its own."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.figures.rows import name_text, row_panels
+from analysis.figures.seeds import kind_of
+from analysis.figures.series import MEAN, REFERENCE
+from analysis.figures.style import CHANCE, GREY, Look, grey_handle, looks, settle, styled
+from analysis.figures.wording import counted, sentence, signed_text, value_text
+from analysis.load import Tables
+from analysis.scores import ArmTable
+
+START = "start"
+"""In a ``series`` column: the untrained arm."""
+UNTRAINED = "none"
+"""The level of the factor ``training`` that trains nothing."""
+COLUMNS = ["arm", "start", "scope", "kind", "series", "accuracy", "n", "questions"]
+
+
+def starts(tables: Tables) -> dict[str, str]:
+    """The untrained arm that each trained arm started from.
+
+    That is the arm with training ``none`` and the same level of the factor ``start``; among several the one with most
+    levels in common, and the first of the study among those. Factors like the reward have no meaning without training,
+    so that their levels need not agree. An arm without such an arm is left out.
+    """
+    levels = {arm["name"]: arm["levels"] for arm in tables.study["arms"]}
+    untrained = [arm for arm, each in levels.items() if each.get("training") == UNTRAINED]
+    found = {}
+    for arm, own in levels.items():
+        if arm in untrained or "training" not in own:
+            continue
+        fitting = [each for each in untrained if levels[each].get("start") == own.get("start")]
+        if fitting:
+            found[arm] = max(fitting, key=lambda each: sum(levels[each].get(name) == own[name] for name in own))
+    return found
+
+
+def frame(tables: Tables, table: ArmTable) -> pd.DataFrame:
+    """Final accuracy of every trained arm and of its start, each under its own protocol.
+
+    Returns:
+        Columns arm (trained), start (the arm it started from), scope, kind (``total`` or ``task``), series (``start``,
+        run id, ``mean``, or ``reference`` for chance, whose arm is ``chance``), accuracy (percent), n (runs in the
+        value), questions. No rows where no arm and its start both have scores.
+    """
+    rows: list[tuple[Any, ...]] = []
+    by_arm = {row.arm: row for row in table.rows if row.own}
+    kinds = {scope: kind_of(scope, tables) for scope in table.scopes}
+    shown = [scope for scope in table.scopes if kinds[scope] != "source"]
+    for arm, start in starts(tables).items():
+        if arm not in by_arm or start not in by_arm:
+            continue
+        for scope in shown:
+            before, after = by_arm[start].cells[scope].interval, by_arm[arm].cells[scope]
+            if before is None or after.interval is None:
+                continue
+            head = (arm, start, scope, kinds[scope])
+            rows.append((*head, START, before.mean, by_arm[start].n))
+            rows += [(*head, run, value, 1) for run, value in after.values.items()]
+            rows.append((*head, MEAN, after.interval.mean, by_arm[arm].n))
+    if not rows:
+        return pd.DataFrame(columns=COLUMNS)
+    for reference in table.references:
+        if reference.name == "chance":
+            rows += [
+                ("chance", "", scope, kinds[scope], REFERENCE, value, 0)
+                for scope, value in reference.cells.items()
+                if scope in shown
+            ]
+    return pd.DataFrame(rows, columns=COLUMNS[:-1]).astype({"accuracy": float}).assign(questions=table.questions)
+
+
+@styled
+def draw(frame: pd.DataFrame, arms: Sequence[str]) -> Figure:
+    """Rows are trained arms, panels the totals and tasks.
+
+    Args:
+        arms: all arms of the study in its order.
+    """
+    scopes = list(dict.fromkeys(frame["scope"]))
+    rows = [arm for arm in arms if (frame["arm"] == arm).any()]
+    hollow: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 1.0}
+    handles = [
+        grey_handle("untrained start", linestyle="", marker="o", markersize=4, **hollow),
+        grey_handle("trained: mean over seeds", linewidth=1.2, marker="o", markersize=4),
+        grey_handle("trained: one seed", linestyle="", marker="|", markersize=4),
+        grey_handle("chance", **CHANCE),
+    ]
+    parents = frame.drop_duplicates("arm").set_index("arm")["start"]
+    names = [name_text(arm, f"from {parents[arm]}" if len(parents[arm]) <= 17 else "") for arm in rows]
+    label = f"accuracy (% correct of {int(frame['questions'].iloc[0]):,} held-out questions, greedy)"
+    titles = [scope[:1].upper() + scope[1:] for scope in scopes]
+    figure, panels = row_panels(names, titles, handles, label)
+    shown = looks(arms)
+    for axes, scope in zip(panels, scopes, strict=True):
+        chosen = frame[frame["scope"] == scope]
+        for value in chosen.loc[chosen["series"] == REFERENCE, "accuracy"]:
+            axes.axvline(value, zorder=1, **CHANCE)
+        for place, arm in enumerate(rows):
+            _row(axes, chosen[chosen["arm"] == arm], place, shown[arm])
+        axes.set(xlim=(-5, 105), xticks=range(0, 101, 50))
+        axes.set_xticks(range(0, 101, 25), minor=True)
+    return settle(figure)
+
+
+def _row(axes: Axes, frame: pd.DataFrame, place: int, look: Look) -> None:
+    before, after = (frame.loc[frame["series"] == name, "accuracy"] for name in (START, MEAN))
+    if before.empty or after.empty:
+        axes.text(50, place, "no score", ha="center", va="center", color=GREY, style="italic", fontsize=6.5)
+        return
+    first, last = float(before.iloc[0]), float(after.iloc[0])
+    axes.plot([first, last], [place, place], color=look.color, linewidth=1.5, zorder=2, solid_capstyle="butt")
+    seeds = frame.loc[~frame["series"].isin([START, MEAN]), "accuracy"]
+    axes.scatter(seeds, [place + 0.24] * len(seeds), s=12, marker="|", color=[look.color], linewidths=0.7, zorder=2)
+    points: dict[str, Any] = {"linestyle": "", "markeredgecolor": look.color, "clip_on": False, "markersize": 4}
+    axes.plot([first], [place], marker="o", markerfacecolor="white", markeredgewidth=1.0, zorder=4, **points)
+    axes.plot([last], [place], marker=look.marker, markerfacecolor=look.color, markeredgewidth=0.4, zorder=3, **points)
+
+
+def caption(frame: pd.DataFrame, arms: Sequence[str]) -> str:
+    """One sentence: the largest gain and the largest loss of any task, each with its numbers."""
+    tasks = frame[frame["kind"] == "task"]
+    values = (tasks if len(tasks) else frame).pivot_table(
+        index=["arm", "start", "scope"], columns="series", values="accuracy", sort=False, aggfunc="first"
+    )[[START, MEAN]].dropna()  # fmt: skip
+    change = values[MEAN] - values[START]
+    most: Any = change.idxmax()
+    least: Any = change.idxmin()
+    told = f"largest gain is {_told(most, values)}"
+    if least != most:
+        told += f" and the {'largest loss' if change[least] < 0 else 'smallest gain'} {_told(least, values)}"
+    seeds = frame.loc[frame["series"] == MEAN, "n"]
+    count = counted(int(seeds.max()), "seed") if seeds.nunique() == 1 else f"{seeds.min()} to {seeds.max()} seeds"
+    return sentence(
+        f"accuracy by task from each untrained start to the mean over seeds of its trained arm: the {told}"
+        f" ({count} per trained arm, {counted(int(frame['questions'].iloc[0]), 'question')} in all, each arm under its"
+        " own protocol); ticks below a line are single seeds, dashed lines chance"
+    )
+
+
+def _told(key: Any, values: pd.DataFrame) -> str:
+    arm, _, scope = key
+    row: Any = values.loc[key]
+    first, last = row[START], row[MEAN]
+    return f"that of {arm} on {scope} ({value_text(first)} to {value_text(last)} %, {signed_text(last - first)} points)"

@@ -1,0 +1,121 @@
+"""Accuracy and completion length over training, by the checkpoints' evaluations (the paper's figures 1, 2, 4 and 5)."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.figures.lines import Panel, draw_lines
+from analysis.figures.series import MEAN, REFERENCE, series_of, with_means
+from analysis.figures.wording import listed, sentence, span, value_text
+from analysis.load import Tables
+from analysis.scores import ArmTable
+
+COLUMNS = ["arm", "protocol", "measure", "series", "step", "value", "low", "high", "seeds", "questions"]
+
+
+def frame(tables: Tables, table: ArmTable) -> pd.DataFrame:
+    """Accuracy and completion length over training, under each arm's own protocol and the rule that decides there.
+
+    Returns:
+        Columns arm, protocol, measure (``accuracy`` in percent, ``tokens`` per completion), series (``seed=0`` ...,
+        ``mean``; ``reference`` for chance, whose arm is ``chance``), step, value, low and high (of the mean's 95 % t
+        interval over seeds; missing with one seed), seeds (how many are in the value), questions (asked of each
+        checkpoint). One row per measure, series and checkpoint; no rows without a curve.
+    """
+    own = {arm: tables.own_protocol(arm) for arm in tables.arms}
+    decides = {protocol: tables.rules_of(protocol)[0] for protocol in tables.study["protocols"]}
+    answers = tables.answers[(tables.answers["phase"] == "curve").to_numpy()]
+    protocols = answers["arm"].astype(object).map(own)
+    answers = answers[
+        (answers["protocol"].astype(object) == protocols)
+        & (answers["rule"].astype(object) == answers["protocol"].astype(object).map(decides))
+    ]
+    if answers.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    keys = ["arm", "protocol", "run", "seed", "step"]
+    grouped = answers.groupby(keys, dropna=False, observed=True, sort=True)
+    accuracy = grouped.agg(value=("correct", "mean"), questions=("correct", "size")).reset_index()
+    accuracy = accuracy.assign(value=100.0 * accuracy["value"].astype(float), measure="accuracy")
+    lengths = tables.completions[(tables.completions["phase"] == "curve").to_numpy()]
+    tokens = lengths.groupby(["run", "protocol", "step"], observed=True, sort=True)["tokens"].mean().reset_index()
+    names = {"run": object, "protocol": object}
+    tokens = accuracy.drop(columns=["value"]).astype(names).merge(
+        tokens.astype(names).rename(columns={"tokens": "value"}), on=["run", "protocol", "step"], how="inner"
+    )  # fmt: skip
+    seeds = pd.concat([accuracy, tokens.assign(measure="tokens")]).astype({"arm": object, "protocol": object})
+    asked = seeds.groupby(["arm", "measure", "step"], observed=True)["questions"].max().rename("questions")
+    seeds = seeds.assign(series=series_of(seeds["seed"]))
+    values = with_means(
+        seeds[["arm", "protocol", "measure", "step", "series", "value"]],
+        ["arm", "protocol", "measure", "step"],
+        tables.arms,
+    )
+    made = values.merge(asked.reset_index(), on=["arm", "measure", "step"], how="left").astype({"step": "Int64"})
+    chance = _chance(tables, answers)
+    row = {"arm": "chance", "protocol": "", "measure": "accuracy", "series": REFERENCE, "value": chance, "seeds": 0}
+    row["questions"] = int(made["questions"].max())
+    if chance is not None:
+        made = pd.concat([made, pd.DataFrame([row]).astype({"value": float})])
+    return made[COLUMNS].reset_index(drop=True)
+
+
+def draw(frame: pd.DataFrame, arms: Sequence[str]) -> Figure:
+    """Two panels over optimiser steps, both columns wide.
+
+    Args:
+        arms: all arms of the study in its order.
+    """
+    asked = span(frame["questions"], "question").replace("to", "–").replace(" ", " ")
+    panels = [
+        Panel("accuracy", f"Accuracy on {asked}", "accuracy (% correct)", 0.0, 100.0),
+        Panel("tokens", "Mean completion length", "length (tokens)", 0.0),
+    ]
+    return draw_lines(frame, [panel for panel in panels if (frame["measure"] == panel.measure).any()], arms)
+
+
+def caption(frame: pd.DataFrame, arms: Sequence[str]) -> str:
+    """One sentence: from where to where accuracy and length went, with seeds, questions and what the bands are."""
+    means = frame[frame["series"] == MEAN]
+    ends = {measure: _ends(means[means["measure"] == measure], arms) for measure in ("accuracy", "tokens")}
+    said = []
+    for measure, verb, unit in (("accuracy", "accuracy", "%"), ("tokens", "mean completion length", "tokens")):
+        if ends[measure]:
+            said.append(f"{verb} goes {_told(ends[measure], unit)}")
+    chance = frame.loc[frame["series"] == REFERENCE, "value"]
+    steps = int(means["step"].max())
+    notes = ["thin lines are seeds and thick lines their means"]
+    if means["low"].notna().any():
+        notes.append("bands are 95 % t intervals of the mean over seeds")
+    if len(chance):
+        notes.append(f"the dashed grey line is chance ({value_text(chance.iloc[0])} %)")
+    return sentence(
+        f"over up to {steps:,} optimiser steps, {' and '.join(said)}"
+        f" ({span(means['seeds'], 'seed')} per arm, greedy completions on {span(means['questions'], 'question')},"
+        f" each arm under its own protocol); {listed(notes)}"
+    )
+
+
+def _ends(means: pd.DataFrame, arms: Sequence[str]) -> list[tuple[str, float, float]]:
+    found = []
+    for arm in arms:
+        own = means[means["arm"] == arm].sort_values("step")
+        if len(own):
+            found.append((arm, float(own["value"].iloc[0]), float(own["value"].iloc[-1])))
+    return found
+
+
+def _told(ends: list[tuple[str, float, float]], unit: str) -> str:
+    if len(ends) <= 3:
+        return listed([f"from {value_text(a)} to {value_text(b)} {unit} in {arm}" for arm, a, b in ends])
+    up = sum(b > a for _, a, b in ends)
+    most, least = max(ends, key=lambda each: each[2] - each[1]), min(ends, key=lambda each: each[2] - each[1])
+    told = [f"from {value_text(a)} to {value_text(b)} {unit} in {arm}" for arm, a, b in (most, least)]
+    return f"up in {up} of {len(ends)} arms, at one end {told[0]}, at the other {told[1]}"
+
+
+def _chance(tables: Tables, answers: pd.DataFrame) -> float | None:
+    """Chance in percent on the questions of the curve; None without questions."""
+    asked = answers[["suite", "question"]].drop_duplicates().astype({"suite": object})
+    choices = tables.questions.astype({"suite": object}).merge(asked, on=["suite", "question"])["choices"]
+    return None if choices.empty else 100.0 * float((1.0 / choices.map(len)).mean())

@@ -1,0 +1,64 @@
+"""Length and reward of the training rollouts over optimiser steps, as the paper's figure 1 shows them."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.figures.lines import Panel, draw_lines
+from analysis.figures.series import MEAN, step_label, windows
+from analysis.figures.wording import counted, sentence, span, value_text
+from analysis.load import Tables
+from analysis.scores import ArmTable
+
+
+def frame(tables: Tables, table: ArmTable) -> pd.DataFrame:
+    """Mean length and reward of the rollouts of a training, averaged over windows of optimiser steps.
+
+    Returns:
+        Columns arm, measure (``length`` in tokens, ``reward``), step (the window's last), series (``seed=0`` ... or
+        ``mean``), value, low and high (of the mean's 95 % t interval over seeds), seeds, window (steps). No rows where
+        no training recorded the length of its rollouts.
+    """
+    made = windows(tables, {"completion_length": "length", "reward": "reward"}, tables.arms)
+    # Reward alone is another figure.
+    return made if (made["measure"] == "length").any() else made.iloc[:0]
+
+
+def draw(frame: pd.DataFrame, arms: Sequence[str]) -> Figure:
+    """Two panels over optimiser steps, both columns wide.
+
+    Args:
+        arms: all arms of the study in its order.
+    """
+    panels = [
+        Panel("length", "Rollout length", "length (tokens)", 0.0),
+        Panel("reward", "Reward of the rollouts", "total reward"),
+    ]
+    panels = [panel for panel in panels if (frame["measure"] == panel.measure).any()]
+    return draw_lines(frame, panels, arms, step_label(frame))
+
+
+def caption(frame: pd.DataFrame, arms: Sequence[str]) -> str:
+    """One sentence: how long the rollouts were at first, at the shortest and at the end, and what the bands are."""
+    means = frame[(frame["series"] == MEAN) & (frame["measure"] == "length")]
+    told = []
+    for arm in arms:
+        own = means[means["arm"] == arm].sort_values("step")
+        if own.empty:
+            continue
+        first, last = own.iloc[0], own.iloc[-1]
+        low = own.iloc[int(own["value"].to_numpy().argmin())]
+        text = f"from {value_text(first['value'])} to {value_text(last['value'])} tokens in {arm}"
+        if low["step"] not in (first["step"], last["step"]):
+            text += f" (shortest at step {int(low['step']):,}: {value_text(low['value'])})"
+        told.append(text)
+    if len(told) > 4:
+        told = [*told[:3], f"as drawn in {len(told) - 3} further arms"]
+    notes = "thin lines are seeds and thick lines their means"
+    if means["low"].notna().any():
+        notes += ", bands 95 % t intervals of the mean over seeds"
+    return sentence(
+        f"mean rollout length goes {', '.join(told)} ({span(means['seeds'], 'seed')} per arm, each point the mean of"
+        f" {counted(int(frame['window'].max()), 'optimiser step')}); {notes}"
+    )

@@ -1,0 +1,87 @@
+"""Each contrast by task and source, with the one that is worst for it marked."""
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from analysis.figures.rows import name_text, row_panels
+from analysis.figures.style import GREY, Handle, grey_handle, settle, styled
+from analysis.figures.wording import counted, listed, sentence, signed_text
+
+COLUMNS = ("contrast", "scope", "estimate", "low", "high", "worst")
+"""Columns of the frame: contrast, scope (overall, task, source, ...), estimate (in ``unit``) and the ends of its 95 %
+interval (missing without one), worst (true for the scope where side a does worst against side b). Optional columns:
+``label`` (of the contrast, ``a − b``), ``unit`` (in the singular; percentage point without). Contrasts and scopes are
+drawn in the order of the rows."""
+
+_INK = "0.12"
+
+
+@styled
+def draw(frame: pd.DataFrame) -> Figure:
+    """A panel for each contrast, a row for each scope.
+
+    Args:
+        frame: as `COLUMNS` says.
+    """
+    frame = _clean(frame)
+    contrasts, scopes = list(dict.fromkeys(frame["contrast"])), list(dict.fromkeys(frame["scope"]))
+    worst = sns.color_palette("colorblind", 10)[3]
+    handles: list[Handle] = [
+        grey_handle("difference, 95 % interval", color=_INK, marker="o", markersize=3.5, linewidth=0.9),
+        grey_handle("worst scope of the contrast", color=worst, marker="v", markersize=4.5, linewidth=0.9),
+    ]
+    labels = frame.drop_duplicates("contrast").set_index("contrast")["label"]
+    units = frame.drop_duplicates("contrast").set_index("contrast")["unit"]
+    one = units.nunique() == 1
+    titles = [str(labels[each]) if one else f"{labels[each]} ({units[each]}s)" for each in contrasts]
+    axis = f"difference ({units.iloc[0]}s)" if one else "difference"
+    figure, panels = row_panels([name_text(scope) for scope in scopes], titles, handles, axis, across=4, least=0.19)
+    for axes, contrast in zip(panels, contrasts, strict=True):
+        axes.axvline(0.0, color=GREY, linewidth=0.7, zorder=1)
+        for _, row in frame[frame["contrast"] == contrast].iterrows():
+            _row(axes, row, scopes.index(row["scope"]), worst if row["worst"] else _INK)
+        axes.margins(x=0.08)
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+    return settle(figure)
+
+
+def _row(axes: Axes, row: pd.Series, place: int, color: object) -> None:
+    if pd.isna(row["estimate"]):
+        return
+    if pd.notna(row["low"]):
+        axes.plot([row["low"], row["high"]], [place, place], color=color, linewidth=0.9, zorder=2)
+    marker, size = ("v", 4.5) if row["worst"] else ("o", 3.5)
+    axes.plot(
+        [row["estimate"]], [place], marker=marker, markersize=size, color=color, zorder=3, markeredgewidth=0.3,
+        markeredgecolor="white",
+    )  # fmt: skip
+
+
+def _clean(frame: pd.DataFrame) -> pd.DataFrame:
+    frame = frame.astype({"estimate": float, "low": float, "high": float, "worst": bool})
+    return frame.assign(
+        label=frame.get("label", frame["contrast"]),
+        unit=frame.get("unit", "percentage point"),
+    )
+
+
+def caption(frame: pd.DataFrame) -> str:
+    """One sentence: the worst scope of up to three contrasts in numbers, and in how many the worst is a loss."""
+    frame = _clean(frame)
+    worst = frame[frame["worst"] & frame["estimate"].notna()]
+    count = frame["contrast"].nunique()
+    if worst.empty:
+        return sentence(f"differences of {counted(count, 'contrast')} by task and source with 95 % intervals")
+    told = []
+    for _, row in worst.iloc[:3].iterrows():
+        ends = "" if pd.isna(row["low"]) else f", 95 % interval {signed_text(row['low'])} to {signed_text(row['high'])}"
+        told.append(f"{row['scope']} for {row['label']} ({signed_text(row['estimate'])} {row['unit']}s{ends})")
+    more = f" and so on for {count - len(told)} more" if count > len(told) else ""
+    loss = int((worst["estimate"] < 0).sum())
+    return sentence(
+        f"{counted(count, 'contrast')} by task and source: worst (triangles) is {listed(told)}{more},"
+        f" and the worst is under zero in {loss} of {len(worst)}; bars are 95 % intervals"
+    )

@@ -1,0 +1,88 @@
+"""Curves over training as frames: every seed, and their mean with its interval, step by step."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis.load import Tables
+from analysis.statistics import mean_interval
+
+MEAN = "mean"
+"""In a ``series`` column: the mean over the seeds that have this step."""
+REFERENCE = "reference"
+"""In a ``series`` column: a score that needs no model."""
+
+POINTS = 30
+"""About how many points the curve of a training has; each is the mean of a window of optimiser steps."""
+
+
+def series_of(seeds: pd.Series) -> pd.Series:
+    """``seed=0`` for a seed, ``run`` for the one run of an arm without randomness."""
+    return ("seed=" + seeds.astype("Int64").astype("string")).fillna("run").astype(object)
+
+
+def with_means(frame: pd.DataFrame, keys: Sequence[str], order: Sequence[str]) -> pd.DataFrame:
+    """Add the mean over seeds to values of every seed.
+
+    Args:
+        frame: columns ``keys`` (arm among them), series, value; one row per seed.
+        keys: what a mean is taken within.
+        order: arms in the order of the study.
+
+    Returns:
+        The same with columns low and high (of the 95 % t interval over seeds; missing with one seed) and seeds (how
+        many are in the value), and a row of series ``mean`` for all keys; sorted by arm, seeds before their mean.
+    """
+    frame = frame.astype({"value": float}).sort_values([*keys, "series"], kind="stable")
+    rows = []
+    for key, values in frame.groupby(list(keys), observed=True, sort=True)["value"]:
+        interval = mean_interval(values.tolist())
+        rows.append((*key, MEAN, interval.mean, interval.low, interval.high, len(values)))
+    means = pd.DataFrame(rows, columns=[*keys, "series", "value", "low", "high", "seeds"])
+    singles = frame.assign(low=float("nan"), high=float("nan"), seeds=1)
+    both = pd.concat([singles, means.astype({"low": float, "high": float})]) if rows else singles
+    place = {arm: index for index, arm in enumerate(order)}
+    both = both.assign(_arm=both["arm"].map(place), _mean=both["series"] == MEAN)
+    by = ["_arm", *(key for key in keys if key not in ("arm", "step")), "_mean", "series", "step"]
+    return both.sort_values(by, kind="stable").drop(columns=["_arm", "_mean"]).reset_index(drop=True)
+
+
+def windows(tables: Tables, columns: dict[str, str], order: Sequence[str]) -> pd.DataFrame:
+    """Columns of the ``training`` table, averaged over windows of optimiser steps.
+
+    A window has as many steps as make about `POINTS` points of the longest training.
+
+    Args:
+        columns: from a column's name to that of the measure.
+
+    Returns:
+        Columns arm, measure, step (the window's last), series (``seed=0`` ... or ``mean``), value, low, high (of the
+        95 % t interval over seeds), seeds, window (steps). Without data there are no rows.
+    """
+    names = ["arm", "measure", "step", "series", "value", "low", "high", "seeds", "window"]
+    training = tables.training
+    there = [column for column in columns if column in training and training[column].notna().any()]
+    if not there:
+        return pd.DataFrame(columns=names)
+    long = training[["arm", "run", "seed", "step", *there]].melt(
+        ["arm", "run", "seed", "step"], var_name="measure", value_name="value"
+    )
+    long = long.dropna(subset="value")
+    window = max(1, -(-int(long["step"].max()) // POINTS))
+    # A training's steps begin at 1.
+    long["place"] = (long["step"] - 1) // window
+    last = long.groupby("arm", observed=True)["step"].max()
+    grouped = long.groupby(["arm", "run", "seed", "measure", "place"], dropna=False, observed=True, sort=True)
+    frame = grouped["value"].mean().reset_index()
+    # Not the last step of the seed's own: seeds that got less far stand in the same window.
+    frame["step"] = np.minimum((frame["place"] + 1) * window, frame["arm"].map(last).astype(int))
+    frame = frame.assign(series=series_of(frame["seed"]), measure=frame["measure"].map(columns))
+    frame = frame.astype({"arm": object}).drop(columns=["run", "seed", "place"])
+    return with_means(frame, ["arm", "measure", "step"], order).assign(window=window)[names]
+
+
+def step_label(frame: pd.DataFrame) -> str:
+    """Label of the horizontal axis of a frame of `windows`."""
+    window = int(frame["window"].max())
+    return "optimiser step" if window == 1 else f"optimiser step (means of {window})"

@@ -1,0 +1,38 @@
+"""Words and numbers of the captions."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+
+def value_text(value: float, decimals: int = 1) -> str:
+    """``93.1``; a rounded zero has no sign, and a minus is one."""
+    text = f"{value:.{decimals}f}"
+    return (text.lstrip("-") if float(text) == 0.0 else text).replace("-", "−")
+
+
+def signed_text(value: float, decimals: int = 1) -> str:
+    """``+3.2`` or ``−3.2``; a rounded zero has no sign."""
+    text = f"{value:+.{decimals}f}"
+    return (text.lstrip("+-") if float(text) == 0.0 else text).replace("-", "−")
+
+
+def listed(words: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def counted(number: int, word: str) -> str:
+    """``1 seed``, ``3 seeds``."""
+    return f"{number:,} {word}{'s' * (number != 1)}"
+
+
+def span(numbers: pd.Series, word: str) -> str:
+    """``3 seeds`` where all have as many, ``2 to 3 seeds`` otherwise."""
+    few, many = int(numbers.min()), int(numbers.max())
+    return counted(many, word) if few == many else f"{few:,} to {many:,} {word}s"
+
+
+def sentence(text: str) -> str:
+    """With a capital and a full stop."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
