@@ -1,5 +1,6 @@
 """Verbs that make tables and comparisons of what is computed."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -71,3 +72,28 @@ def compare(
 ) -> None:
     """Make tables and figures from the collected tables and print the comparison. Nothing is collected anew."""
     print_comparison(results_folder(results, None if results else load_plan(study, overrides)), make_console())
+
+
+@app.command()
+def audit(
+    published: Annotated[
+        Path, typer.Argument(metavar="PUBLISHED", help="Folder with scores.csv, or such a file.", show_default=True)
+    ] = Path("results/published"),
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="Also write audit.md, .csv, .tex and .html there.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 if there are errors in the figures.")] = False,
+) -> None:
+    """Hold printed tables against themselves: sums, impossible scores, scores under chance, noise."""
+    from analysis.audit import PublishedError, Severity, audit_published, render, write_audit
+
+    try:
+        result = audit_published(published)
+    except (FileNotFoundError, PublishedError) as error:
+        refuse(str(error))
+    make_console().print(render(result))
+    if out is not None:
+        for path in write_audit(result, out):
+            print(path)
+    if strict and result.count(Severity.ERROR):
+        raise typer.Exit(1)
