@@ -141,13 +141,20 @@ def shared_position(parts: Sequence[Part]) -> np.ndarray:
 
 
 def bootstrap(
-    combined: Combined, weights: Sequence[np.ndarray], images: np.ndarray, factor: float, draws: int, level: float
+    combined: Combined,
+    weights: Sequence[np.ndarray],
+    images: np.ndarray,
+    tasks: np.ndarray,
+    factor: float,
+    draws: int,
+    level: float,
 ) -> list[BootstrapInterval] | None:
     """The two-level bootstrap of a sum over seeds: sensitivity of its interval to the questions drawn too.
 
     Args:
         weights: of all questions, one array of shape (questions,) for each score.
         images: cluster of every question, shape (questions,).
+        tasks: number of every question's task, shape (questions,): tasks keep their shares of a score in every draw.
 
     Returns:
         One interval for each of the weights, in the metric's unit; None where there is no interval over seeds.
@@ -160,7 +167,8 @@ def bootstrap(
     ]
     _, clusters = np.unique(images[combined.position], return_inverse=True)
     matrix = np.stack([each[combined.position] for each in weights])
-    return two_level_bootstrap(sides, clusters, matrix, paired=combined.paired, draws=draws, level=level)
+    strata = tasks[combined.position]
+    return two_level_bootstrap(sides, clusters, matrix, paired=combined.paired, draws=draws, level=level, strata=strata)
 
 
 def _matched(parts: Sequence[Part]) -> tuple[tuple[Part, ...], dict[str, str]]:

@@ -221,7 +221,7 @@ def contrast(tables: Tables, declared: Mapping[str, Any], draws: int = DRAWS) ->
     weights, factor = first_weights(tables), METRICS[declared["metric"]].factor
     level = 1.0 - declared["alpha"]
     seeds = any(part.values.random for _, part in parts)
-    boot = bootstrap(combined, [weights], tables.images, factor, draws, level) if draws else None
+    boot = bootstrap(combined, [weights], tables.images, tables.strata, factor, draws, level) if draws else None
     detectable = detectable_difference(tables.study["power"], declared, combined, _family_size(tables, declared))
     found = [side for side, _ in parts]
     return ContrastResult(
@@ -327,8 +327,11 @@ def estimates_by_scope(
     paired = result.pairing == "seed"
     position = result.combined.position
     usable = {name: each for name, each in weights.items() if np.any(each[position] > 0)} if len(position) else {}
-    boot = bootstrap(result.combined, list(usable.values()), tables.images, metric.factor, draws, 1 - result.alpha)
-    joint = dict(zip(usable, boot, strict=True)) if boot and draws else {}
+    boot = None
+    if draws:
+        scores = list(usable.values())
+        boot = bootstrap(result.combined, scores, tables.images, tables.strata, metric.factor, draws, 1 - result.alpha)
+    joint = dict(zip(usable, boot, strict=True)) if boot else {}
     return {
         name: (
             combine(result.combined.parts, each, tables.images, metric.factor, paired, 1 - result.alpha),

@@ -112,6 +112,11 @@ class Tables:
         told = {run: _failed(checks) for run, checks in zip(self.runs["run"], self.runs["checks"], strict=True)}
         return {run: text for run, text in told.items() if text}
 
+    @cached_property
+    def strata(self) -> np.ndarray:
+        """Number of every question's suite and task, shape (questions,)."""
+        return pd.factorize(self.questions["suite"].astype(str) + "/" + self.questions["task"].astype(str))[0]
+
     def own_protocol(self, arm: str) -> str:
         """The protocol that an arm is judged by unless a contrast names another."""
         return self.arm(arm)["protocol"]
