@@ -1,7 +1,8 @@
 """The analysis of a large study against the same made of scipy's bootstrap and pandas' groupby.
 
-``python -m tests.benchmarks.analysis_scale`` makes up a collected study of 100 runs (20 arms, 5 seeds) with 11 checkpoints
-each on 2,638 questions, 2.9 million answers, and 20 contrasts; then, one after the other and each in a process of its own:
+``python -m tests.benchmarks.analysis_scale`` makes up a collected study of 100 runs (20 arms, 5 seeds) with 11
+checkpoints each on 2,638 questions, 2.9 million answers, and 20 contrasts; then, one after the other and each in a
+process of its own:
 
 ``analysis``
     ``load`` and ``contrasts``: t intervals, question-paired tests of every pair of checkpoints, and 10,000 draws of the
@@ -192,15 +193,14 @@ def main() -> None:
             found[way] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
             print(f"{way:22} {found[way]['all']:8.2f} s   {found[way]['peak_mib']:7.0f} MiB at most", flush=True)
     mine = found["analysis"]
-    print(
-        f"analysis: load {mine['load']:.2f} s, contrasts {mine['contrasts']:.2f} s, of it bootstraps {mine['bootstraps']:.2f} s"
-    )
+    parts = ", ".join(f"{part} {mine[part]:.2f} s" for part in ("load", "contrasts", "bootstraps"))
+    print(f"analysis: {parts} (a part of the contrasts)")
     for way in ("scipy, rows looked up", "scipy, sums prepared"):
         apart = np.abs(np.array(mine["intervals"]) - np.array(found[way]["intervals"])).max()
         print(
             f"{way}: {found[way]['all'] / mine['bootstraps']:.0f} times our bootstraps,"
-            f" {found[way]['all'] / mine['all']:.0f} times all of ours, file and tests included; ends of intervals at most"
-            f" {apart:.2f} points apart"
+            f" {found[way]['all'] / mine['all']:.0f} times all of ours, file and tests included; ends of intervals at"
+            f" most {apart:.2f} points apart"
         )
 
 
