@@ -140,6 +140,8 @@ def _of_table(table: Table) -> tuple[Entry, ...]:
     frame = table.frame()
     entries = []
     for place, column in enumerate(table.columns):
+        if not column.name:  # for readers alone
+            continue
         cells = [row[place] for row in table.rows]
         units = dict.fromkeys(cell.unit for cell in cells if isinstance(cell, Number))
         unit = next(iter(units)) if len(units) == 1 else ""

@@ -5,13 +5,20 @@ from collections.abc import Sequence
 from analysis.metrics import METRICS
 from analysis.planned import MOST_SEEDS
 from analysis.power_report import ContrastPower, Costs
-from analysis.statistics import checkpoint_half_width
+from analysis.statistics import checkpoint_detectable, checkpoint_half_width
 from analysis.tables.table import Cell, Column, Number, Table
 from analysis.words import NONE, percent
 
 
-def power_table(title: str, rows: Sequence[ContrastPower], costs: Costs | None = None) -> Table:
-    """The report as a table."""
+def power_table(
+    title: str, rows: Sequence[ContrastPower], costs: Costs | None = None, notes: Sequence[str] = ()
+) -> Table:
+    """The report as a table.
+
+    Args:
+        costs: of one more seed of each arm; without them there is no column for it.
+        notes: further footers.
+    """
     target = rows[0].target if rows else 0.8
     shown = percent(target)
     columns = [
@@ -22,8 +29,8 @@ def power_table(title: str, rows: Sequence[ContrastPower], costs: Costs | None =
         Column("alpha", "α", "declared level of the test"),
         Column("adjusted_alpha", "adjusted α", "strictest step of Holm's procedure: alpha by the tests of the family"),
         Column("spread", "spread", "SD of a run's value over seeds, or the share of discordant questions"),
-        Column("spread_from", "from", "where the spread is from"),
-        Column("difference", "difference", "true difference that power and seeds are for"),
+        Column("spread_from", "from", "where the spread is from; r: correlation of runs of equal seeds"),
+        Column("difference", "to see", "true difference that power and seeds are for"),
         Column("power", "power %", "probability that the planned runs show it at the adjusted level"),
         Column(
             "detectable", f"seen at {shown}", "smallest difference that the planned runs show with the power asked for"
@@ -34,7 +41,7 @@ def power_table(title: str, rows: Sequence[ContrastPower], costs: Costs | None =
         what = f"estimated {costs.unit}s of that many seeds of its arms, from and to"
         columns.append(Column("hours", f"{costs.unit}s", what))
     cells = [_cells(row) + ((_hours(row, costs),) if costs is not None else ()) for row in rows]
-    return Table("power", title, tuple(columns), tuple(cells), tuple(_footers(rows, costs)))
+    return Table("power", title, tuple(columns), tuple(cells), (*_footers(rows, costs), *notes))
 
 
 def _cells(row: ContrastPower) -> tuple[Cell, ...]:
@@ -56,7 +63,7 @@ def _cells(row: ContrastPower) -> tuple[Cell, ...]:
         width = Number(spread.sd, unit=row.unit, text=f"SD {spread.sd:.3g}")
         source = spread.sd_from
         if row.test.paired:
-            source += f", correlation {spread.correlation:.2g}"
+            source += f", r {spread.correlation:.2g}"
     seeds: Cell = NONE
     if row.seeds is not None:
         seeds = Number(float(row.seeds), unit="run", decimals=0)
@@ -105,23 +112,13 @@ def _footers(rows: Sequence[ContrastPower], costs: Costs | None) -> list[str]:
     told = [
         "Two-sided tests, noncentral t distributions. adjusted α: the strictest step of Holm's procedure, α by the"
         " number of tests in the family; outside of a family α as it is (Benjamini-Hochberg, which decides there,"
-        " depends on the other p-values). difference, seen and SD in percentage points of accuracy, or in what stands"
-        " beside them.",
+        " depends on the other p-values). Differences and SD in percentage points of accuracy, or in what stands beside"
+        " them.",
         "runs: of the sides a, b (and of what is subtracted, a, b); 1*: an arm without randomness, a known constant."
-        " SD: of one run's value over seeds on these questions, the same on all sides; no error over questions.",
+        " SD: of one run's value over seeds on these questions, the same on all sides; no error over questions."
+        " r: correlation of two sides' runs of equal seeds.",
     ]
-    if any(row.test.kind == "questions" for row in rows):
-        found = [row for row in rows if row.test.kind == "questions"]
-        widths = dict.fromkeys(
-            f"{checkpoint_half_width(row.questions, row.spread.discordance, 0.95, row.spread.design_effect):.1f} on"
-            f" {row.questions:,} questions at {100 * row.spread.discordance:.3g} % (design effect"
-            f" {row.spread.design_effect:.3g})"
-            for row in found
-        )
-        told.append(
-            "Single checkpoints: from the share of questions that only one of the two answers right, speaks of these"
-            f" checkpoints alone; half of the 95 % interval of two equally good ones: {'; '.join(widths)}."
-        )
+    told += _checkpoints(rows)
     lacking = [row for row in rows if row.difference is None]
     if lacking:
         told.append(
@@ -137,3 +134,35 @@ def _footers(rows: Sequence[ContrastPower], costs: Costs | None) -> list[str]:
             f" that share arms share them. {costs.basis}"
         )
     return told
+
+
+def _checkpoints(rows: Sequence[ContrastPower]) -> list[str]:
+    """What two single checkpoints show, of every contrast that could come down to them."""
+    pairs = list(
+        dict.fromkeys(
+            (row.questions, row.spread.discordance, row.spread.design_effect, row.spread.discordance_from)
+            for row in rows
+            if row.metric == "accuracy" and len(row.runs) == 2
+        )
+    )
+    if not pairs:
+        return []
+    widths = [checkpoint_half_width(questions, share, 0.95, effect) for questions, share, effect, _ in pairs]
+    seen = [checkpoint_detectable(n, share, rows[0].alpha, rows[0].target, effect) for n, share, effect, _ in pairs]
+    known = [each for each in seen if each is not None]
+    asked, shares = _range([pair[0] for pair in pairs], ",d"), _range([100 * pair[1] for pair in pairs], ".3g")
+    source = ", ".join(dict.fromkeys(pair[3] for pair in pairs))
+    return [
+        f"Two single checkpoints on {asked} questions, of which only one of the two has {shares} % right ({source};"
+        f" design effect {_range([pair[2] for pair in pairs], '.3g')}): the 95 % interval of their difference is"
+        f" ± {_range(widths, '.1f')} points where they are equally good, and a difference of {_range(known, '.1f')}"
+        f" points is seen at {percent(rows[0].target)} and α {rows[0].alpha:.3g}. That speaks of these checkpoints"
+        " alone, not of other seeds."
+    ]
+
+
+def _range(values: Sequence[float], form: str) -> str:
+    if not values:
+        return NONE
+    low, high = format(min(values), form), format(max(values), form)
+    return low if low == high else f"{low} to {high}"

@@ -8,11 +8,11 @@ import sys
 
 import typer
 
-from harness.cli import plan_verb, compute_verbs, cluster_verbs, result_verbs, store_verbs  # isort: skip, the help's order
+from harness.cli import plan_verb, power_verb, compute_verbs, cluster_verbs, result_verbs, store_verbs  # isort: skip, the help's order
 from harness.cli.app import app
 from harness.cli.extras import TRAIN, mend
 
-__all__ = ["app", "cluster_verbs", "compute_verbs", "main", "plan_verb", "result_verbs", "store_verbs"]
+__all__ = ["app", "cluster_verbs", "compute_verbs", "main", "plan_verb", "power_verb", "result_verbs", "store_verbs"]
 
 
 def main() -> None:

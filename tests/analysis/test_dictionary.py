@@ -19,11 +19,12 @@ TABLE = Table(
     (
         Column("toy", "toy", "name of the toy"),
         Column("weight", "kg", "mean weight | per toy"),
+        Column("", "interval"),
         Column("note", "", "what else there is to say"),
     ),
     (
-        ("ball", Number(1.0, 0.5, 1.5, 3, unit="kilogram"), "red"),
-        ("kite", "never weighed", ""),
+        ("ball", Number(1.0, 0.5, 1.5, 3, unit="kilogram"), "0.5 to 1.5", "red"),
+        ("kite", "never weighed", "", ""),
     ),
 )
 
@@ -63,7 +64,7 @@ def test_a_figure_has_its_frame():
     found = list(dictionary_files(MICRO, [], {"curves": frame}))
     assert undescribed(found) == ["figures/curves.csv: whole"]
     shown = lines(dictionary(MICRO, [], {"curves": frame}), "figures/curves.csv")
-    assert [shown[name][0] for name in frame] == ["text", "integer", "number", "true or false"]
+    assert [shown[name][0] for name in frame.columns] == ["text", "integer", "number", "true or false"]
 
 
 def test_what_nobody_described_is_found(tmp_path):

@@ -1,0 +1,218 @@
+"""How a declared contrast will be tested, and what that test can see: known before anything is computed.
+
+The spread over seeds is the declared one. From the spread observed in the same runs "observed power" would only say the
+p-value again (Hoenig & Heisey 2001, The American Statistician 55:19); that of a pilot's runs is another matter, see
+`analysis.pilot`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from analysis.metrics import METRICS
+from analysis.statistics import Design, checkpoint_detectable, checkpoint_power, detectable, power_of, seeds_needed
+
+COEFFICIENTS = (1.0, -1.0, -1.0, 1.0)
+"""Signs of the sides ``a``, ``b``, ``minus.a`` and ``minus.b`` of a contrast."""
+MOST_SEEDS = 1000
+
+Kind = Literal["welch", "paired", "constant", "questions", "none"]
+TESTS: dict[Kind, str] = {
+    "welch": "Welch t over unpaired seeds",
+    "paired": "t over seed-paired differences",
+    "constant": "t over seeds against a known constant",
+    "questions": "t over questions, clustered by image",
+    "none": "none",
+}
+SHORT: dict[Kind, str] = {
+    "welch": "Welch t",
+    "paired": "paired t",
+    "constant": "t",
+    "questions": "questions",
+    "none": "none",
+}
+"""The same where there is little room."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What a power calculation takes for granted about one contrast."""
+
+    sd: float | None
+    """Standard deviation of one run's value over seeds, in the metric's unit."""
+    sd_from: str
+    """``declared``, ``measured, 14 df``, ``given``; empty without an SD."""
+    correlation: float = 0.0
+    """Of runs of equal seeds of two sides; counts only where the contrast is paired."""
+    discordance: float = 0.2
+    """Share of the questions that one of two checkpoints answers right and the other wrong."""
+    discordance_from: str = "declared"
+    design_effect: float = 1.0
+    """Variance of a difference over that of as many questions without shared images."""
+
+
+@dataclass(frozen=True)
+class PlannedTest:
+    """The test that the analysis will make of a contrast with so many runs."""
+
+    kind: Kind
+    coefficients: tuple[float, ...]
+    """Signs of the sides that have seeds."""
+    ns: tuple[int, ...]
+    """Runs of each side that has seeds."""
+    paired: bool
+    reason: str = ""
+    """Why there is no test; empty otherwise."""
+
+    @property
+    def name(self) -> str:
+        return TESTS[self.kind]
+
+    @property
+    def short(self) -> str:
+        return SHORT[self.kind]
+
+    def design(self, correlation: float, seeds: int | None = None) -> Design:
+        """For the power functions.
+
+        Args:
+            seeds: runs of each side that has seeds; those of the plan when left out.
+        """
+        ns = self.ns if seeds is None else (seeds,) * len(self.coefficients)
+        return Design(self.coefficients, ns, self.paired, correlation if self.paired else 0.0)
+
+    def power(self, difference: float, spread: Spread, alpha: float, questions: int | None) -> float | None:
+        """Probability that a true difference is found, at a level; None where the spread isn't known."""
+        if self.kind == "questions" and questions:
+            return checkpoint_power(questions, spread.discordance, difference, alpha, spread.design_effect)
+        if self.kind in ("none", "questions") or spread.sd is None:
+            return None
+        return power_of(self.design(spread.correlation), difference, spread.sd, alpha)
+
+    def detectable(self, spread: Spread, alpha: float, power: float, questions: int | None) -> float | None:
+        """Smallest true difference that is found with a probability; None where the spread isn't known."""
+        if self.kind == "questions" and questions:
+            return checkpoint_detectable(questions, spread.discordance, alpha, power, spread.design_effect)
+        if self.kind in ("none", "questions") or spread.sd is None:
+            return None
+        return detectable(self.design(spread.correlation), spread.sd, alpha, power)
+
+    def seeds_needed(self, difference: float, spread: Spread, alpha: float, power: float) -> int | None:
+        """Runs of each side with seeds; None where none has, where the spread isn't known, or over `MOST_SEEDS`."""
+        if not self.coefficients or spread.sd is None:
+            return None
+        correlation = spread.correlation if self.paired else 0.0
+        return seeds_needed(
+            self.coefficients, self.paired, difference, spread.sd, alpha, power, correlation, largest=MOST_SEEDS
+        )
+
+
+def planned_test(contrast: Mapping[str, Any], ns: Sequence[int | None]) -> PlannedTest:
+    """The test of a contrast, by the rules of `analysis.combine`.
+
+    Args:
+        contrast: as in ``study.json``.
+        ns: runs of each side (``a``, ``b``, and ``minus.a``, ``minus.b`` of a difference of differences); None for an
+            arm without randomness, whose one run is a known constant.
+
+    Raises:
+        ValueError: not as many numbers as sides.
+    """
+    sides = sides_of(contrast)
+    if len(ns) != len(sides):
+        raise ValueError(f"contrast {contrast['name']!r} has {len(sides)} sides, but ns has {len(ns)} numbers: {ns}")
+    random = [(sign, n) for sign, n in zip(COEFFICIENTS, ns, strict=False) if n is not None]
+    coefficients, counts = tuple(sign for sign, _ in random), tuple(n for _, n in random)
+    paired = contrast["pairing"] == "seed" and len(random) > 1
+    if paired:
+        counts = (min(counts),) * len(counts)
+    if any(n < 1 for n in counts):
+        return PlannedTest("none", coefficients, counts, paired, "a side has no run")
+    if all(n == 1 for n in counts):
+        if len(sides) > 2:
+            reason = "one checkpoint on each of four sides: their discordance is not declared"
+            return PlannedTest("none", coefficients, counts, paired, reason)
+        if contrast["metric"] != "accuracy":
+            reason = "one checkpoint on each side: discordance is of right and wrong answers alone"
+            return PlannedTest("none", coefficients, counts, paired, reason)
+        return PlannedTest("questions", coefficients, counts, paired)
+    if min(counts) == 1:
+        return PlannedTest("none", coefficients, counts, paired, "one seed shows no spread: give both sides two")
+    kind: Kind = "paired" if paired else "welch" if len(random) > 1 else "constant"
+    return PlannedTest(kind, coefficients, counts, paired)
+
+
+def sides_of(contrast: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """a, b, and what is subtracted."""
+    minus = contrast["minus"]
+    return [contrast["a"], contrast["b"], *((minus["a"], minus["b"]) if minus else ())]
+
+
+def declared_spread(contrast: Mapping[str, Any], power: Mapping[str, Any]) -> Spread:
+    """What the study itself takes for granted.
+
+    Args:
+        power: the study's section ``power``.
+    """
+    return Spread(
+        sd=contrast["seed_sd"],
+        sd_from="" if contrast["seed_sd"] is None else "declared",
+        correlation=power["seed_correlation"],
+        discordance=power["discordance"],
+        design_effect=power["design_effect"],
+    )
+
+
+def family_sizes(contrasts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Tests in the family of each contrast, by the contrast's name; 1 outside of a family."""
+    families = [each["family"] for each in contrasts]
+    return {each["name"]: families.count(each["family"]) if each["family"] else 1 for each in contrasts}
+
+
+def asked_questions(contrast: Mapping[str, Any], curve: Mapping[str, int], questions: int) -> int:
+    """Questions that all sides of a contrast are asked.
+
+    Args:
+        curve: questions at the checkpoints before the last, by arm; 0 without a curve.
+        questions: of the benchmark.
+    """
+    asked = questions
+    for side in sides_of(contrast):
+        on_curve = side["step"] is not None or contrast["checkpoint"] != "last"
+        if on_curve and curve[side["arm"]]:
+            asked = min(asked, curve[side["arm"]])
+    return asked // 2 if contrast["checkpoint"] == "best_half" else asked
+
+
+def default_difference(contrast: Mapping[str, Any], power: Mapping[str, Any]) -> float | None:
+    """The smallest difference that matters: the study's for accuracy, the margin for other metrics."""
+    return power["difference"] if contrast["metric"] == "accuracy" else contrast["margin"]
+
+
+def detectable_effect(
+    contrast: Mapping[str, Any],
+    ns: Sequence[int | None],
+    power: Mapping[str, Any],
+    family_size: int,
+    questions: int | None = None,
+) -> float | None:
+    """Smallest true difference that a design would have shown with the declared power, from the declared spread.
+
+    Args:
+        contrast: as in ``study.json``.
+        ns: runs that entered, as in `planned_test`.
+        power: the study's section ``power``.
+        family_size: tests in the contrast's family (1 outside of one); the level is the strictest step of Holm's
+            procedure, ``alpha / family_size``.
+        questions: asked of both checkpoints, where each side is down to one.
+
+    Returns:
+        In the metric's unit; None where no spread is declared or there is no test.
+    """
+    test = planned_test(contrast, ns)
+    return test.detectable(declared_spread(contrast, power), contrast["alpha"] / family_size, power["power"], questions)
+
+
+def unit_of(contrast: Mapping[str, Any]) -> str:
+    """Unit of the contrast's difference."""
+    return METRICS[contrast["metric"]].unit
