@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -39,6 +40,8 @@ CONFIRMATORY = "confirmatory"
 INK = "0.12"
 MARKERS = ("o", "s", "D", "^", "v")
 """Of the populations, in the order in which the rows meet them."""
+JUMP = 4.0
+"""Ratio between the sizes of contrasts from which they are on another scale."""
 _LABEL, _VERDICT = 34, 34
 _LINE = 0.125
 """Height of a line of text, in inches."""
@@ -68,13 +71,34 @@ def draw(frame: pd.DataFrame) -> Figure:
     populations = dict.fromkeys(frame.loc[frame["estimate"].notna(), "population"])
     markers = {text: MARKERS[i % len(MARKERS)] for i, text in enumerate(populations)}
     handles = _handles(frame, markers)
-    panels = [_rows(group) for _, group in frame.groupby("unit", sort=False)]
+    scales = [scale for _, group in frame.groupby("unit", sort=False) for scale in _scales(group)]
+    panels = [_rows(group) for group, _ in scales]
     heights = [0.4 + sum(row.height for row in rows) for rows in panels]
     figure, above = with_legend(DOUBLE, sum(heights), handles)
     grid = above.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for axes, rows in zip(grid, panels, strict=True):
+    for axes, rows, (_, note) in zip(grid, panels, scales, strict=True):
         _panel(axes, rows, markers)
+        axes.set_xlabel(axes.get_xlabel() + note)
     return settle(figure)
+
+
+def _scales(frame: pd.DataFrame) -> list[tuple[pd.DataFrame, str]]:
+    """Contrasts of one unit by the scale that they need, with what to say of it.
+
+    A difference of ninety points beside ones of two would leave no interval to see: where sizes jump by a factor of
+    `JUMP` and more, the larger ones get a panel of their own.
+    """
+    reach = frame[["estimate", "low", "high", "margin"]].abs().max(axis=1)
+    known = sorted(float(size) for size in reach.dropna() if size > 0)
+    jumps = [later / before for before, later in pairwise(known)]
+    if not jumps or max(jumps) < JUMP:
+        return [(frame, "")]
+    # None of fewer than two small ones: a single one that is near zero needs no scale of its own.
+    edge = known[jumps.index(max(jumps))]
+    large = reach > edge
+    if (~large).sum() < 2:
+        return [(frame, "")]
+    return [(frame[~large], ""), (frame[large], ", on another scale")]
 
 
 def _rows(frame: pd.DataFrame) -> list[_Row]:
@@ -212,6 +236,11 @@ def caption(frame: pd.DataFrame) -> str:
             f" ({signed_text(most['low'])} to {signed_text(most['high'])})"
         )
     notes = ["thin bars are 95 % and thick ones 90 % intervals"]
+    populations = set(known["population"]) - {""}
+    if len(populations) == 1:
+        notes[0] += f" for {populations.pop()}"
+    elif populations:
+        notes.append("markers tell the population that an interval speaks about")
     if frame["margin"].notna().any():
         notes.append("grey bands margins")
     if 0 < confirmatory < len(frame):

@@ -131,18 +131,23 @@ def settle(figure: Figure) -> Figure:
 
 
 def wrapped(text: str, width: int) -> str:
-    """Text in lines of at most ``width`` letters, broken after a blank or one of ``+-_/:`` if it can be."""
+    """Text in lines of at most ``width`` letters: broken at blanks, long words after one of ``+-_/:``."""
     lines = [""]
-    for piece in re.findall(r"[^\s+\-_/:]*[\s+\-_/:]?", text):
-        while len(piece.rstrip()) > width:
-            room = width - len(lines[-1])
-            lines[-1] += piece[:room]
-            piece = piece[room:]
-            lines.append("")
-        if len(lines[-1]) + len(piece.rstrip()) > width:
-            lines.append("")
-        lines[-1] += piece
-    return "\n".join(line.strip() for line in lines if line.strip())
+    for word in text.split():
+        pieces = [word]
+        if len(word) > width:
+            pieces = [part for piece in re.findall(r"[^+\-_/:]*[+\-_/:]?", word) for part in _cut(piece, width)]
+        for number, piece in enumerate(pieces):
+            gap = " " if number == 0 and lines[-1] else ""
+            if len(lines[-1]) + len(gap) + len(piece) > width and lines[-1]:
+                lines.append(piece)
+            else:
+                lines[-1] += gap + piece
+    return "\n".join(lines)
+
+
+def _cut(text: str, width: int) -> list[str]:
+    return [text[start : start + width] for start in range(0, len(text), width)]
 
 
 def lines_of(text: str) -> int:
