@@ -192,8 +192,7 @@ def _page(results: Results, sheets: Mapping[str, Table], figures: Mapping[str, "
     def picture(name: str) -> str:
         if name not in figures:
             return ""
-        caption = figures[name].caption
-        return f"![{caption}](figures/{name}.png)\n\n{caption}\n"
+        return f"![{name.replace('_', ' ')}](figures/{name}.png)\n\n{figures[name].caption}\n"
 
     training = [picture(name) for name in _TRAINING if name in figures]
     no_curves = "No curve was collected: no training run has finished its evaluation.\n"

@@ -36,7 +36,8 @@ def sentence(result: "ContrastResult") -> str:
     interval = result.interval
     if interval is None:
         return f"{a} against {b}: no result, because {result.reason}.{_missing(result)}"
-    head = f"{_ahead(a, b, interval.mean, metric)}, {result.about}"
+    ahead = _ahead(a, b, interval.mean, metric) if result.minus is None else _larger(a, b, interval.mean, metric)
+    head = f"{ahead}, {result.about}"
     if interval.low is None or interval.high is None:
         return f"{head}; there is no interval, because {result.reason}.{_missing(result)}"
     low, high = interval.low, interval.high
@@ -61,6 +62,14 @@ def _ahead(a: str, b: str, mean: float, metric: Metric) -> str:
         return metric.same.format(a=a, b=b)
     words = metric.higher if mean > 0 else metric.lower
     return words.format(a=a, b=b, size=number(abs(mean), metric.decimals))
+
+
+def _larger(a: str, b: str, mean: float, metric: Metric) -> str:
+    """Of a difference of differences."""
+    size = number(abs(mean), metric.decimals)
+    if float(size) == 0.0:
+        return f"{a} and {b} are equally large to the last digit shown"
+    return f"{a} is {size} {metric.short} {'larger' if mean > 0 else 'smaller'} than {b}"
 
 
 def _p(result: "ContrastResult") -> str:

@@ -7,6 +7,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from analysis.compare import Comparison
+from analysis.sentences import verdict_text
 from analysis.words import mean_text, number, protocol_label
 
 
@@ -41,6 +42,10 @@ def render(comparison: Comparison) -> RenderableType:
         grid.add_row(f"[dim]{ref.name}[/]", "", *(f"[dim]{cell}[/]" for cell in cells), "", "", "")
     lines: list[RenderableType] = [grid]
     for result in comparison.contrasts:
-        lines.append(Text.assemble((f"{result.name}  ", "bold"), (result.question, "italic")))
+        told = f"  [{verdict_text(result)}; {result.standing.status}]"
+        lines.append(Text.assemble((f"{result.name}  ", "bold"), (result.question, "italic"), (told, "cyan")))
         lines.append(Text(f"  {result.sentence}"))
+    for claim in comparison.results.claims:
+        told = f"{claim.verdict}{f' ({claim.reason})' if claim.reason else ''}"
+        lines.append(Text.assemble((f"{claim.name}  ", "bold"), (claim.statement, "italic"), (f"  {told}", "cyan")))
     return Group(*lines)

@@ -9,6 +9,7 @@ from analysis.load import Tables
 from analysis.metrics import METRICS
 from analysis.scores import arm_table
 from analysis.sentences import verdict_text
+from analysis.statistics import equivalence_p
 from analysis.tables.common import chance_text, difference, ends, levels_text
 from analysis.tables.table import Cell, Column, Number, Table, count, p_value
 from analysis.words import NONE
@@ -25,6 +26,7 @@ def contrasts(tables: Tables, results: Sequence[ContrastResult]) -> Table:
         Column("b", "b", "the side that is subtracted"),
         Column("estimate", "a − b", "difference, in percentage points of accuracy unless another unit stands there"),
         Column("", f"{levels_text(alphas)} interval"),
+        Column("about", "about", "population that the interval speaks about"),
         Column("p", "p", "two-sided p-value against 0"),
         Column("p_adjusted", "adjusted p", "adjusted for the tests of its family"),
         Column("family", "adjusted by", "how p was adjusted, and over how many tests"),
@@ -46,6 +48,7 @@ def _verdict_row(result: ContrastResult) -> tuple[Cell, ...]:
         *result.labels,
         _named(result, difference(interval, decimals, result.unit)),
         ends(interval, decimals),
+        POPULATIONS[result.population] or NONE,
         p_value(None if interval is None else interval.p),
         p_value(result.p_adjusted),
         family,
@@ -88,10 +91,10 @@ def evidence(tables: Tables, results: Sequence[ContrastResult]) -> Table:
     columns = (
         Column("contrast", "contrast", "name of the contrast"),
         Column("method", "interval", "how the interval was computed"),
-        Column("about", "it speaks about", "population of the interval"),
         Column("runs", "runs", "runs of each side that entered"),
         Column("df", "df", "degrees of freedom"),
         Column("inner", f"{narrow} interval", "difference with the interval that decides equivalence"),
+        Column("p_equivalence", "p, equivalence", "p-value of the two one-sided tests against the margin"),
         Column("bootstrap", f"two-level bootstrap {wide}", f"about {BOOTSTRAP_POPULATION}"),
         Column("prediction", "one more run of each", "interval that a difference of single runs falls in"),
         Column("detectable", "detectable", "smallest difference that the design could have seen"),
@@ -119,10 +122,10 @@ def _evidence_row(result: ContrastResult) -> tuple[Cell, ...]:
     return (
         result.name,
         result.method if interval is not None and interval.half_width is not None else f"none: {result.reason}",
-        POPULATIONS[result.population] or NONE,
         ", ".join(map(str, result.ns)) or "0",
         NONE if interval is None or interval.df is None else Number(interval.df, unit="degree of freedom"),
         NONE if inner is None else Number(inner.mean, inner.low, inner.high, inner.n, style="range", **look),
+        NONE if interval is None or result.margin is None else p_value(equivalence_p(interval, result.margin)),
         NONE if boot is None else Number(boot.estimate, boot.low, boot.high, style="range", **look),
         NONE
         if predicted is None or predicted.low is None

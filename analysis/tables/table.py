@@ -181,7 +181,8 @@ class Table:
     def estimates(self) -> Iterator[tuple[str, str, str, float | None, float | None, float | None, int | None, str]]:
         """Every number: table, row, column, estimate, low, high, n, unit."""
         for row in self.rows:
-            name = " | ".join(str(cell) for cell in row[: self.keys])
+            # a row of chance has neither protocol nor rule
+            name = " | ".join(str(cell) for cell in row[: self.keys]).rstrip(" |")
             for column, cell in zip(self.columns, row, strict=True):
                 if isinstance(cell, Number) and column.name:
                     yield (self.name, name, column.name, cell.value, cell.low, cell.high, cell.n, cell.unit)
