@@ -15,6 +15,7 @@ from harness.record.folders import Store
 from harness.record.schemas import TABLE_NAMES, schema
 from harness.scoring.traces import trace_statistics
 from harness.study import Plan, load_study, plan_study
+from harness.study.declaration import contrast_hashes
 
 ROOT = Path(__file__).parents[2]
 QUESTIONS, CURVE, STEPS = 9, 4, 4
@@ -224,6 +225,39 @@ def test_a_finished_study_says_so(plan: Plan, whole: Path) -> None:
     planned = {"base": 1, "base+sft": 2, "base+grpo": 2, "instruct": 1, "instruct+grpo": 2}
     assert {each["arm"]: each["planned"] for each in study["completeness"]} == planned
     assert {each["arm"]: each["done"] for each in study["completeness"]} == planned
+
+
+def test_study_json_has_the_contrasts_resolved_with_hash_and_what_they_read(plan: Plan, whole: Path) -> None:
+    study = json.loads((whole / "study.json").read_text())
+    assert study["schema_version"] == 4
+    stages = {row["stage"]: row for row in rows(whole, "stages")}
+    assert stages[study["questions_stage"]]["kind"] == "world"
+    assert study["power"] == plan.study.power.model_dump()
+    hashes = contrast_hashes(plan)
+    for contrast in study["contrasts"]:
+        assert contrast["hash"] == hashes[contrast["name"]]
+        assert contrast["reads"] == sorted(contrast["reads"])
+        sides = [contrast["a"], contrast["b"]]
+        if contrast["minus"] is not None:
+            sides += [contrast["minus"]["a"], contrast["minus"]["b"]]
+        arms = {side["arm"] for side in sides}
+        users = {run.rpartition("/seed=")[0] or run for stage in contrast["reads"] for run in stages[stage]["runs"]}
+        assert users == arms
+        assert {stages[stage]["kind"] for stage in contrast["reads"]} == {"evaluate"}
+        assert all(side["protocol"] and side["rule"] for side in sides)
+        assert contrast["seed_sd"] == study["power"]["seed_sd"]
+    assert any(contrast["minus"] for contrast in study["contrasts"])
+
+
+def test_registrations_are_put_down_as_they_were_found(plan: Plan, whole: Path, tmp_path: Path) -> None:
+    study = json.loads((whole / "study.json").read_text())
+    reason = "collected without a look at registrations"
+    assert set(study["registration"]["contrasts"]) == {contrast.name for contrast in plan.contrasts}
+    for each in study["registration"]["contrasts"].values():
+        assert each == {"commit": None, "committed": None, "reason": reason}
+    found = {"file": "x.registered.json", "contrasts": {"grpo-vs-sft": {"commit": "ab12"}}, "withdrawn": {}}
+    collect(plan, new_store(tmp_path / "store"), tmp_path, found)
+    assert json.loads((tmp_path / "study.json").read_text())["registration"] == found
 
 
 def test_stages_and_attempts(plan: Plan, whole: Path) -> None:

@@ -136,6 +136,15 @@ def test_the_rule_of_a_claim_may_not_be_left_out(folder: Path) -> None:
         rescore(folder, ["strict"])
 
 
+def test_the_rule_of_a_difference_that_is_taken_away_may_not_be_left_out(folder: Path) -> None:
+    study = json.loads((folder / "study.json").read_text())
+    plain, lenient = {"arm": "base", "rule": "strict"}, {"arm": "base", "rule": "lenient"}
+    contrast = {"name": "x", "a": plain, "b": plain, "minus": {"a": plain, "b": lenient}}
+    write_json(folder / "study.json", study | {"contrasts": [contrast], "claims": []})
+    with pytest.raises(ValueError, match="contrast 'x' compares by scoring rule 'lenient', which is left out; add it"):
+        rescore(folder, ["strict"])
+
+
 def test_a_study_without_contrasts_may_be_read_by_any_rule(folder: Path) -> None:
     study = json.loads((folder / "study.json").read_text())
     write_json(folder / "study.json", study | {"contrasts": []})

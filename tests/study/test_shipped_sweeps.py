@@ -28,6 +28,40 @@ def test_a_shipped_sweep_loads_and_plans_under_its_own_name(path):
     assert plan.contrasts
 
 
+@pytest.mark.parametrize("path", sorted(SWEEPS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_contrasts_of_a_shipped_sweep_have_a_family_and_seeds_that_are_planned(path):
+    plan = plan_study(load_study(path))
+    assert [contrast.name for contrast in plan.contrasts if contrast.family is None] == []
+    trained = {arm.name for arm in plan.arms if arm.has_seeds}
+    for contrast in plan.contrasts:
+        if contrast.metric == "accuracy" and any(side.arm in trained for side in contrast.sides.values()):
+            assert contrast.seed_sd == plan.study.power.seed_sd
+            assert contrast.seed_sd is not None
+    margins = {contrast.name: contrast.margin for contrast in plan.contrasts}
+    equal = [claim for claim in plan.claims if claim.direction == "equal" and claim.contrast]
+    assert all(margins[claim.contrast or ""] for claim in equal)
+
+
+def test_the_interactions_of_the_shipped_sweeps():
+    found = {path.stem: set[str]() for path in SWEEPS.glob("*.yaml")}
+    for name, interactions in found.items():
+        for contrast in plan_of(name).contrasts:
+            if contrast.minus is not None:
+                interactions.add(contrast.name)
+                assert contrast.family in {other.family for other in plan_of(name).contrasts if other.minus is None}
+    assert found == {
+        "micro": {"grpo-by-start"},
+        "paper": {"grpo-beyond-ability"},
+        "instruct": {"instruct-grpo-beyond-ability", "gain-by-thinking"},
+        "freeze": {"tower-by-language"},
+        "controls": {"start-by-limits"},
+        "protocols": {"prompt-by-start"},
+        "length": set(),
+        "lora": set(),
+        "micro-lora": set(),
+    }
+
+
 def test_the_sweeps_of_the_paper_are_there():
     assert set(PAPER) <= {path.stem for path in SWEEPS.glob("*.yaml")}
 
