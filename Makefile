@@ -9,7 +9,7 @@ LIGHT := .venv-light
 PIP_INSTALL := pip install --quiet --disable-pip-version-check $(PIP_ARGS) --constraint constraints.txt
 PIP := $(VENV)/bin/$(PIP_INSTALL)
 
-.PHONY: demo test test-slurm test-light check rehearse install base clean
+.PHONY: demo test test-slurm test-light check rehearse coverage install base clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/ablate run sweeps/micro.yaml --results results/demo
@@ -36,6 +36,10 @@ check: $(VENV)/.installed-test
 # Every stage of every arm of every shipped study, made small (about 10 minutes on two cores).
 rehearse: $(VENV)/.installed
 	for study in sweeps/*.yaml; do $(VENV)/bin/ablate rehearse $$study || exit 1; done
+
+# Coverage of the intervals and errors of the tests, by simulation (about 6 minutes on two cores): results/coverage.
+coverage: $(VENV)/.installed
+	$(VENV)/bin/python -m analysis.statistics.coverage
 
 install: $(VENV)/.installed
 

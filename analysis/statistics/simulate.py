@@ -38,7 +38,7 @@ class Model:
     question_sd: float = 0.6
     method_image_sd: float = 0.3
     """An image's effect on all runs of one method."""
-    checkpoint_image_sd: float = 0.4
+    checkpoint_image_sd: float = 0.7
     """An image's effect on one run alone: it misreads the image, and errs on all questions about it."""
 
     @property
