@@ -113,8 +113,10 @@ def print_comparison(folder: Path, console: "Console") -> None:
     console.print(f"\npage     {comparison.page}", highlight=False, soft_wrap=True)
     for title, paths in (("tables", comparison.table_paths), ("figures", comparison.figure_paths)):
         for place in sorted({path.parent for path in paths}):
-            names = " ".join(sorted(path.name for path in paths if path.parent == place))
-            console.print(f"{title:8} {place}/  {names}", highlight=False, soft_wrap=True)
+            own = [path for path in paths if path.parent == place]
+            names = " ".join(sorted({path.stem for path in own}))
+            kinds = " ".join(sorted({path.suffix.removeprefix(".") for path in own}))
+            console.print(f"{title:8} {place}/  {names}  ({kinds})", highlight=False, soft_wrap=True)
     names = " ".join(sorted(path.name for path in folder.glob("*.parquet")))
     console.print(f"parquet  {folder}/  {names}", highlight=False, soft_wrap=True)
 
