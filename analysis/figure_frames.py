@@ -46,7 +46,8 @@ def _forest(results: Sequence[ContrastResult]) -> pd.DataFrame:
                 POPULATIONS[result.population],
             )
         )
-    return pd.DataFrame(rows, columns=list(_FOREST))
+    frame = pd.DataFrame(rows, columns=list(_FOREST))
+    return frame if frame["estimate"].notna().any() else frame.iloc[:0]
 
 
 def _scopes(results: Sequence[ContrastResult], found: Sequence[ScopeResult]) -> pd.DataFrame:

@@ -61,5 +61,8 @@ def _shares(weights: np.ndarray) -> np.ndarray:
 
 
 def weighted_mean(values: np.ndarray, weights: np.ndarray) -> float:
-    """Mean of the questions' values, both of shape (n,); the weights add up to 1."""
-    return float(np.asarray(values, dtype=float) @ weights)
+    """Mean of the questions' values, both of shape (n,); the weights add up to 1.
+
+    Without the last bits, in which equal scores differ: 43.75 is not to be shown as 43.7.
+    """
+    return round(float(np.asarray(values, dtype=float) @ weights), 12)

@@ -170,7 +170,8 @@ def _best_constant(questions: pd.DataFrame, weights: np.ndarray) -> tuple[float,
         for value, share in shares.items():
             # "(C)" or "C": the letter alone reads better.
             shown = str(value).strip("()") if column == "answer_letter" else str(value)
-            candidates.append((-float(share), column != "answer", shown, described.format(shown)))
+            # equal shares are equal whatever the order they were summed in, and the option goes first
+            candidates.append((-round(float(share), 12), column != "answer", shown, described.format(shown)))
     share, _, _, detail = min(candidates)
     return -100.0 * share, f"always {detail}"
 

@@ -11,7 +11,7 @@ from analysis import contrasts, load
 
 
 def by_name(folder: Path) -> dict[str, Any]:
-    return {result.name: result for result in contrasts(load(folder))}
+    return {result.name: result for result in contrasts(load(folder), draws=0)}
 
 
 def accuracies(folder: Path, arm: str) -> dict[int | None, float]:
@@ -31,7 +31,7 @@ def test_seed_paired_contrast_is_the_paired_t_of_the_seeds(fabricate: Callable[.
     assert result.method == "t over seed-paired differences"
     assert result.per_seed == {f"seed={s}": pytest.approx(a[s] - b[s]) for s in range(3)}
     assert (result.interval.low, result.interval.high) == (pytest.approx(interval.low), pytest.approx(interval.high))
-    assert (result.n_a, result.n_b, result.interval.df, result.missing) == (3, 3, 2, 0)
+    assert (result.ns, result.interval.df, result.missing) == ((3, 3), 2, 0)
     assert result.interval.p == pytest.approx(expected.pvalue)
 
 
@@ -50,7 +50,7 @@ def test_unpaired_contrast_is_welch(collected: Path) -> None:
     result = by_name(collected)["grpo-unpaired"]
     a, b = accuracies(collected, "base+grpo"), accuracies(collected, "base+sft")
     expected = stats.ttest_ind(list(a.values()), list(b.values()), equal_var=False)
-    assert (result.n_a, result.n_b) == (2, 3)
+    assert result.ns == (2, 3)
     assert result.interval.df == pytest.approx(expected.df)
     assert result.interval.p == pytest.approx(expected.pvalue)
 
@@ -59,7 +59,7 @@ def test_a_single_run_stands_against_every_seed(collected: Path) -> None:
     result = by_name(collected)["grpo-vs-base"]
     base = accuracies(collected, "base")[None]
     values = [value - base for value in accuracies(collected, "base+grpo").values()]
-    assert result.method == "t over seeds against one run"
+    assert result.method == "t over seeds against a known constant"
     assert result.interval.mean == pytest.approx(sum(values) / 2)
     assert result.interval.df == 1
 
@@ -76,32 +76,33 @@ def test_two_single_runs_are_paired_by_question_and_say_so(collected: Path) -> N
     result = by_name(collected)["instruct-vs-base"]
     assert result.method == "t over questions, clustered by image"
     assert (result.interval.n, result.interval.clusters, result.interval.df) == (120, 60, 59)
-    assert "these two checkpoints only" in result.sentence
+    assert "for these checkpoints only" in result.sentence
 
 
 def test_one_seed_gives_the_two_checkpoints(fabricate: Callable[..., Path]) -> None:
     results = by_name(fabricate(seeds=(1,)))
     assert all(result.method == "t over questions, clustered by image" for result in results.values())
-    assert all("these two checkpoints only" in result.sentence for result in results.values())
+    assert all("for these checkpoints only" in result.sentence for result in results.values())
 
 
 def test_one_seed_against_several_unpaired_has_no_interval(fabricate: Callable[..., Path]) -> None:
     lost = {f"base+grpo/seed={seed}": "killed" for seed in (0, 1)}
     result = by_name(fabricate(lost=lost))["grpo-unpaired"]
     assert result.interval.half_width is None
-    assert result.reason == "a side with one seed shows no spread"
-    assert "there is no interval, because a side with one seed" in result.sentence
+    assert result.reason == "one seed of base+grpo shows no spread"
+    assert "there is no interval, because one seed of base+grpo" in result.sentence
 
 
 def test_missing_arms_and_seeds_give_a_reason(fabricate: Callable[..., Path]) -> None:
     lost = {f"base+grpo/seed={seed}": "killed" for seed in range(3)}
     result = by_name(fabricate("none", lost=lost))["grpo-vs-sft"]
     assert (result.interval, result.missing) == (None, 3)
-    assert result.reason == "base+grpo has no finished run under base-think/lenient"
-    assert "no result, because base+grpo has no finished run" in result.sentence
+    assert result.reason == "no run of base+grpo is there"
+    assert "no result, because no run of base+grpo is there" in result.sentence
+    assert list(result.lost.values())[:3] == ["failed: killed"] * 3
     lost = {"base+grpo/seed=0": "killed", "base+sft/seed=1": "killed", "base+sft/seed=2": "killed"}
     result = by_name(fabricate("crossed", lost=lost))["grpo-vs-sft"]
-    assert result.reason == "the two sides have no finished seed in common"
+    assert result.reason == "the sides have no finished seed in common"
     assert result.missing == 6
 
 
@@ -119,7 +120,8 @@ def test_sides_may_name_protocol_and_rule(fabricate: Callable[..., Path]) -> Non
     contrast["b"] = {"arm": "base+sft", "protocol": "base-think", "rule": "lenient"}
     result = by_name(fabricate("other", contrasts=[contrast]))["format"]
     assert result.interval is None
-    assert "no finished run under base-think/lenient" in result.reason
+    assert result.reason == "no run of base+sft is there"
+    assert set(result.lost.values()) == {"no answers under base-think/lenient"}
 
 
 def values(folder: Path, table: str, column: str, step: int | None, first: int = 120) -> dict[int, float]:
@@ -198,12 +200,14 @@ def test_a_run_whose_curve_lacks_a_question_is_lost(fabricate: Callable[..., Pat
     fabricated_study.write(folder, "answers", kept)
     result = by_name(folder)["m"]
     assert result.lost == {"base+grpo/seed=1": "59 of 60 questions answered"}
-    assert result.n_a == 2
+    assert result.ns[0] == 2
 
 
 def test_a_step_without_answers_gives_a_reason(fabricate: Callable[..., Path]) -> None:
     folder = fabricate(contrasts=[{"name": "m", "question": "", "a": {"arm": "base+grpo", "step": 70}, "b": "base"}])
-    assert by_name(folder)["m"].reason == "base+grpo has no finished run under base-think/lenient at step 70"
+    result = by_name(folder)["m"]
+    assert result.reason == "no run of base+grpo is there"
+    assert set(result.lost.values()) == {"no answers under base-think/lenient at step 70"}
 
 
 @pytest.mark.parametrize("margin", [60.0, 1.0, 0.001])

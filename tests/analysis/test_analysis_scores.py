@@ -52,7 +52,7 @@ def test_a_run_that_lacks_a_question_is_lost_and_not_averaged_over_fewer(fabrica
     kept = [each for each in rows if (each["run"], each["phase"], each["question"]) != lacking]
     fabricated_study.write(folder, "answers", kept)
     found = row(arm_table(load(folder)), "base+sft")
-    assert found.lost == {"base+sft/seed=0": "119 of 120 questions answered"}
+    assert found.lost == {"base+sft/seed=0": "119 of 120 questions answered (first without an answer: 17)"}
     assert found.n == 2
 
 
@@ -116,7 +116,7 @@ def test_chance_and_best_constant_answer() -> None:
 
 def test_a_study_without_answers_still_has_a_table(fabricate: Callable[..., Path]) -> None:
     folder = fabricate()
-    for name in ("answers", "completions", "training", "questions"):
+    for name in ("answers", "completions", "traces", "training", "questions"):
         fabricated_study.write(folder, name, [])
     table = arm_table(load(folder))
     assert [each.n for each in table.rows] == [0, 0, 0, 0, 0]

@@ -9,9 +9,9 @@ import pytest
 from fabricated_study import CONTRASTS, claim
 from fabricated_study import fabricate as fabricate_study
 
-from analysis import Comparison, compare, contrasts, load
-from analysis.claims import claim_table, ran_results
+from analysis import Comparison, claims, compare, contrasts, load
 from analysis.statistics import prediction_interval
+from analysis.tables.claims import claims as claim_table
 
 TOKENS = {"name": "length", "question": "Longer?", "a": "base+grpo", "b": "base+sft", "metric": "tokens"}
 MARKS = TOKENS | {"name": "marks", "metric": "reflection"}
@@ -31,106 +31,123 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     return compare(folder)
 
 
+def claim_lines(text: str) -> dict[str, list[str]]:
+    """Cells of the claims' table by claim."""
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| H")]
+    return {line[0]: line for line in lines}
+
+
 def test_every_claim_stands_beside_what_was_measured(compared: Comparison) -> None:
     out = compared.page.parent
     text = (out / "tables" / "claims.md").read_text()
-    lines = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("| H")}
+    lines = claim_lines(text)
     by_name = {result.name: result for result in compared.contrasts}
     for name, contrast, printed in (("H1", "grpo-vs-base", "+28.09"), ("H2", "grpo-vs-sft", "+1.63")):
         interval = by_name[contrast].interval
         assert interval is not None
-        assert f"{interval.mean:+.1f}" in lines[name]
-        assert f"{interval.low:+.1f} to {interval.high:+.1f}" in lines[name]
-        assert printed in lines[name]
-        assert f"Statement {name}." in lines[name]
-        assert "a paper, table 1" in lines[name]
-    assert "untestable: there is no loader" in lines["H4"]
-    assert "+26.50" in lines["H4"]
+        assert lines[name][:6] == [
+            *(name, f"Statement {name}.", "a paper, table 1", printed, contrast, f"{interval.mean:+.1f}")
+        ]
+        assert lines[name][6] == f"{interval.low:+.1f} to {interval.high:+.1f}"
+    assert lines["H4"][3:9] == ["+26.50", "–", "–", "–", "untestable", "there is no loader"]
     length = by_name["length"].interval
     assert length is not None
-    assert f"{length.mean:+.1f} tokens" in lines["H5"]
-    assert "| lower " in lines["H5"]
+    assert lines["H5"][3:6] == ["lower", "length", f"{length.mean:+.1f}"]
+    assert lines["H5"][7].startswith("contradicted")
     assert "- H1: By the printed totals." in text
     assert text.split("\n\n")[1] in compared.page.read_text()
 
     sheet = pd.read_csv(out / "tables" / "claims.csv").set_index("claim")
-    assert sheet.loc["H2", ["figure", "unit"]].tolist() == [1.63, "percentage point"]
-    assert sheet.loc["H5", "unit"] == "token"
-    assert sheet.loc["H4", "untestable"] == "there is no loader"
-    assert pd.isna(sheet.loc["H4", "estimate"])
+    assert sheet.loc["H2", "printed"] == 1.63
+    assert sheet.loc["H4", "reason"] == "there is no loader"
+    assert pd.isna(sheet.loc["H4", "measured"])
     estimates = pq.read_table(compared.estimates).to_pandas()
-    printed = estimates[estimates["table"] == "claims"].set_index("row")["estimate"]
-    assert printed.to_dict() == {"H1": 28.09, "H2": 1.63}
+    estimates = estimates[estimates["table"] == "claims"]
+    printed = estimates[estimates["column"] == "printed"].set_index("row")["estimate"]
+    assert printed.to_dict() == {"H1": 28.09, "H2": 1.63, "H4": 26.5}
+    units = estimates[estimates["column"] == "measured"].set_index("row")["unit"]
+    assert units.to_dict() == {"H1": "percentage point", "H2": "percentage point", "H5": "token"}
+
+
+def test_a_printed_difference_is_held_against_a_difference_of_single_runs(compared: Comparison) -> None:
+    by_name = {result.name: result for result in compared.results.claims}
+    answers = compared.tables.answers
+    final = answers[(answers["phase"] == "final") & (answers["rule"] == "lenient")]
+    means = 100.0 * final.groupby(["arm", "seed"], observed=True)["correct"].mean()
+    differences = means["base+grpo"] - means["base+sft"]
+    found = prediction_interval(differences.to_numpy(dtype=float))
+    assert by_name["H2"].prediction is not None
+    assert by_name["H2"].prediction.low == pytest.approx(found.low)
+    assert by_name["H2"].within == (found.low <= 1.63 <= found.high)
+    assert by_name["H1"].within is False  # 28 points printed, some 85 measured
+    assert by_name["H5"].within is None  # nothing printed
 
 
 def test_a_claim_without_a_measurement_says_why(fabricate: Callable[..., Path]) -> None:
     tables = load(fabricate(lost={f"base+grpo/seed={seed}": "killed" for seed in range(3)}, claims=CLAIMS[:2]))
-    table = claim_table(tables, contrasts(tables), [])
+    found = claims(tables, contrasts(tables, draws=0))
+    assert {each.verdict for each in found} == {"inconclusive"}
+    assert {each.reason for each in found} == {"no run of base+grpo is there"}
+    table = claim_table(tables, found)
     assert table is not None
-    assert "none: base+grpo has no finished run under base-think/lenient" in table.markdown()
+    assert "none: no run of base+grpo is there" in table.markdown()
 
 
 def test_a_study_without_claims_has_no_such_table(collected: Path) -> None:
     tables = load(collected)
-    assert claim_table(tables, contrasts(tables), ran_results(tables)) is None
+    assert claim_table(tables, claims(tables, contrasts(tables, draws=0))) is None
 
 
 def test_a_printed_score_stands_beside_single_runs_of_what_really_ran(fabricate: Callable[..., Path]) -> None:
     far, near = claim("H9-far", figure=3.5, ran=RAN), claim("H9-near", figure=84.0, ran=RAN, note="Never applied.")
-    compared = compare(fabricate(claims=[far, near], lost={"instruct+grpo/seed=4": "killed"}, seeds=(0, 1, 2, 3, 4)))
-    answers = compared.tables.answers
+    lost = {"instruct+grpo/seed=4": "killed"}
+    tables = load(fabricate(claims=[far, near], lost=lost, seeds=(0, 1, 2, 3, 4)))
+    answers = tables.answers
     ours = answers[(answers["arm"] == RAN["arm"]) & (answers["phase"] == "final") & (answers["rule"] == "strict")]
-    interval = prediction_interval(100.0 * ours.groupby("run")["correct"].mean())
+    interval = prediction_interval(100.0 * ours.groupby("run", observed=True)["correct"].mean())
     assert interval.n == 4
-    text = (compared.page.parent / "tables" / "claims.md").read_text()
-    lines = {line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[4:-1]] for line in text.splitlines()
-             if line.startswith("| H9")}  # fmt: skip
+    found = {each.name: each for each in claims(tables, [])}
+    assert {name: each.within for name, each in found.items()} == {"H9-far": False, "H9-near": True}
+    assert {each.planned for each in found.values()} == {5}
+    table = claim_table(tables, list(found.values()))
+    assert table is not None
+    text = table.markdown()
+    lines = claim_lines(text)
     against, bounds = "a run of instruct+grpo (instruct-think/strict)", f"{interval.low:.1f} to {interval.high:.1f}"
-    mean = f"{interval.mean:.1f}, mean of 4 of 5 runs"
-    assert lines["H9-far"] == ["3.50", against, f"{mean}; 3.50 lies outside what one run scores", bounds]
-    assert lines["H9-near"] == ["84.00", against, f"{mean}; 84.00 lies within what one run scores", bounds]
+    told = "lies {} what one run of instruct+grpo scores"
+    for name, printed, place in (("H9-far", "3.50", "outside"), ("H9-near", "84.00", "within")):
+        reason = f"{printed} {told.format(place)}"
+        assert lines[name][3:] == [
+            *(printed, against, f"{interval.mean:.1f}", "–", "inconclusive", reason, bounds, place)
+        ]
     assert "a − b" not in text
-    assert "where one more run of it falls" in text
     assert "- H9-near: Never applied." in text
-
-    sheet = pd.read_csv(compared.page.parent / "tables" / "claims.csv").set_index("claim")
-    assert sheet["within"].to_dict() == {"H9-far": False, "H9-near": True}
-    assert sheet.loc["H9-near", ["figure", "arm", "protocol", "rule", "n", "unit"]].tolist() == [
-        *(84.0, "instruct+grpo", "instruct-think", "strict", 4, "percent")
-    ]
-    assert sheet.loc["H9-near", "low"] == pytest.approx(interval.low)
-    estimates = pq.read_table(compared.estimates).to_pandas()
-    rows = estimates[(estimates["table"] == "claims") & (estimates["row"] == "H9-far")].set_index("column")
-    assert rows.loc["printed", "estimate"] == 3.5
-    single = rows.loc["a run of instruct+grpo"]
-    assert (single["n"], single["unit"]) == (4, "percent")
-    numbers = single[["estimate", "low", "high"]].astype(float).tolist()
-    assert numbers == [pytest.approx(each, abs=1e-6) for each in (interval.mean, interval.low, interval.high)]
+    rows = {(row, column): numbers for _, row, column, *numbers in table.estimates()}
+    assert rows["H9-far", "printed"][0] == 3.5
+    single = rows["H9-far", "single"]
+    assert single[:4] == [pytest.approx(interval.mean), pytest.approx(interval.low), pytest.approx(interval.high), 4]
+    assert single[4] == "percent"
 
 
 @pytest.mark.parametrize(
-    ("lost", "says"),
+    ("lost", "reason"),
     [
-        ((1, 2), ", mean of 1 of 3 runs; no interval, as one run shows no spread"),
-        ((0, 1, 2), "none: instruct+grpo has no finished run under instruct-think/strict"),
+        ((1, 2), "one run shows no spread"),
+        ((0, 1, 2), "instruct+grpo has no finished run under instruct-think/strict"),
     ],
 )
 def test_a_printed_score_without_an_interval_says_why(
-    fabricate: Callable[..., Path], lost: tuple[int, ...], says: str
+    fabricate: Callable[..., Path], lost: tuple[int, ...], reason: str
 ) -> None:
-    folder = fabricate(
-        lost={f"instruct+grpo/seed={seed}": "killed" for seed in lost}, claims=[claim("H9", figure=68.34, ran=RAN)]
-    )
-    compared = compare(folder)
-    (line,) = [line for line in compared.page.read_text().splitlines() if line.startswith("| H9")]
-    cells = [cell.strip() for cell in line.split("|")[1:-1]]
+    gone = {f"instruct+grpo/seed={seed}": "killed" for seed in lost}
+    tables = load(fabricate(lost=gone, claims=[claim("H9", figure=68.34, ran=RAN)]))
+    table = claim_table(tables, claims(tables, []))
+    assert table is not None
+    cells = claim_lines(table.markdown())["H9"]
     assert cells[3] == "68.34"
-    assert cells[5].endswith(says)
-    assert cells[6] == "–"
-    estimates = pq.read_table(compared.estimates).to_pandas().set_index(["table", "row", "column"])
-    single = estimates.loc[("claims", "H9", "a run of instruct+grpo")]
-    assert single["n"] == 3 - len(lost)
-    assert pd.isna(single["low"])
+    assert (cells[5] == "–") == (len(lost) == 3)
+    assert cells[6:] == ["–", "inconclusive", reason, "–", "–"]
+    assert ("H9", "single") not in {(row, column) for _, row, column, *_ in table.estimates()}
 
 
 def test_other_metrics_are_named_beside_their_numbers(compared: Comparison) -> None:
@@ -143,9 +160,10 @@ def test_other_metrics_are_named_beside_their_numbers(compared: Comparison) -> N
     assert f"{marks.mean:+.2f} reflection" in text
     assert f"{marks.low:+.2f} to {marks.high:+.2f}" in text
     assert "what stands beside it (tokens in tokens; reflection in markers)" in text
-    sheet = pd.read_csv(compared.page.parent / "tables" / "contrasts.csv").set_index("contrast")
-    assert sheet.loc["length", "unit"] == "token"
-    assert sheet.loc["grpo-vs-base", "unit"] == "percentage point"
+    estimates = pq.read_table(compared.estimates).to_pandas()
+    chosen = estimates[(estimates["table"] == "contrasts") & (estimates["column"] == "estimate")]
+    units = chosen.set_index("row")["unit"]
+    assert (units["length"], units["marks"], units["grpo-vs-base"]) == ("token", "marker", "percentage point")
 
 
 def test_options_have_columns_of_their_own_rules(compared: Comparison) -> None:
@@ -157,4 +175,5 @@ def test_options_have_columns_of_their_own_rules(compared: Comparison) -> None:
     assert float(cells["likelihood_per_token %"]) > 50
     assert float(cells["likelihood %"]) > 50
     arms = (compared.page.parent / "tables" / "arms.md").read_text()
-    assert "scoring rule lenient (options likelihood_per_token)" in arms
+    (line,) = [line for line in arms.splitlines() if line.startswith("| instruct ") and "| options" in line]
+    assert "| likelihood_per_token" in line
