@@ -71,7 +71,7 @@ def plan(
 
 def _register(plan: "Plan", study: Path, overrides: Sequence[str], store: "Store") -> None:
     from harness.record.attempts import list_attempts
-    from harness.record.registration import register, registration_file
+    from harness.record.registration import find_registrations, register, registration_file
     from harness.study.declaration import read_stages
     from harness.views.registration import registered_lines
 
@@ -91,4 +91,5 @@ def _register(plan: "Plan", study: Path, overrides: Sequence[str], store: "Store
             for stage in read_stages(plan, contrast)
         )
     ]
-    print("\n".join(registered_lines(registration_file(study), plan.study.study, changes, started)))
+    found = find_registrations(plan, study)
+    print("\n".join(registered_lines(registration_file(study), plan.study.study, changes, found, started)))

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from harness.collect.answers import answer_row
 from harness.record.atomic import read_json, write_json, write_table
+from harness.record.schemas import SCHEMA_VERSION
 from harness.scoring.reading import Reading
 from harness.scoring.rules import RULES
 from harness.study.errors import unknown
@@ -38,12 +39,17 @@ def rescore(folder: Path, rules: Sequence[str] | None = None) -> dict[str, int]:
 
     Raises:
         FileNotFoundError: the folder lacks a file of a collected study.
-        ValueError: there is no such rule, one is named twice, none is named, or a contrast or claim needs one left
-            out.
+        ValueError: it was collected by another schema version, there is no such rule, one is named twice, none is
+            named, or a contrast or claim needs one left out.
     """
     study = read_json(folder / "study.json")
     if study is None:
         raise FileNotFoundError(f"{folder} holds no study.json; collect the study first")
+    if study.get("schema_version") != SCHEMA_VERSION:
+        raise ValueError(
+            f"{folder} is of schema version {study.get('schema_version')}, and this code is of {SCHEMA_VERSION};"
+            " collect the study anew, or score it with the code that collected it"
+        )
     chosen = [rule for rule in study["declared"]["scoring"] if rule in RULES] if rules is None else list(rules)
     _check(chosen, study)
 

@@ -156,17 +156,13 @@ def history(file: Path) -> list[Version]:
     Raises:
         HistoryError: there is no git, no repository, or git can't read it.
     """
-    log = _git(file.parent, "log", "--follow", "--name-only", "--format=%x00%H %cI", "--", file.name)
-    versions, path = [], None
+    log = _git(file.parent, "log", "--follow", "-m", "--name-only", "--format=%x00%H %cI", "--", file.name)
+    versions = []
     for entry in log.split("\0")[1:]:
         head, *names = entry.split("\n")
         commit, _, committed = head.partition(" ")
-        # a merge lists no names; the file has then the one that it had in the commit after
-        path = next((name for name in names if name), path)
-        if path is None:
-            path = _git(file.parent, "ls-files", "--full-name", "--", file.name).strip()
-        hashes = _sound_hashes(_shown(file.parent, commit, path))
-        versions.append(Version(commit, _utc(committed), hashes))
+        for path in filter(None, names):
+            versions.append(Version(commit, _utc(committed), _sound_hashes(_shown(file.parent, commit, path))))
     return versions
 
 
@@ -219,11 +215,15 @@ def _entries(data: Any) -> dict[str, dict[str, Any]]:
 
 def _sound_hashes(data: Any) -> dict[str, str]:
     """Hash -> name of a registration's contrasts, those left out whose hash isn't that of what they are made of."""
-    return {
-        entry["hash"]: name
-        for name, entry in _entries(data).items()
-        if "made_of" in entry and entry.get("hash") == declaration_hash(entry["made_of"])
-    }
+    sound = {}
+    for name, entry in _entries(data).items():
+        try:
+            digest = declaration_hash(entry["made_of"])
+        except (KeyError, ValueError):  # edited by hand: nothing that was declared
+            continue
+        if entry.get("hash") == digest:
+            sound[digest] = name
+    return sound
 
 
 def _differing(old: Any, new: Mapping[str, Any]) -> list[str]:

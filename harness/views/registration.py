@@ -1,5 +1,6 @@
 """What `ablate plan` says of the registration of contrasts."""
 
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,16 @@ def registration_line(found: Mapping[str, Any]) -> str:
     return "; ".join([line, *(f"{', '.join(names)}: {reason}" for reason, names in by_reason.items())])
 
 
-def registered_lines(file: Path, study: str, changes: Changes, started: Iterable[str]) -> list[str]:
+def registered_lines(
+    file: Path, study: str, changes: Changes, found: Mapping[str, Any], started: Iterable[str]
+) -> list[str]:
     """What `ablate plan --register` did, and what is to be done next.
 
     Args:
         file: the registration file.
         study: name of the study.
         changes: against the registration before.
+        found: of `harness.record.registration.find_registrations`, after it was written.
         started: names of the contrasts of which evaluations were started already.
     """
     kept = len(changes.unchanged)
@@ -42,8 +46,12 @@ def registered_lines(file: Path, study: str, changes: Changes, started: Iterable
         lines.append(f"  changed: {name} ({', '.join(differs) or 'its hash'})")
     if changes.withdrawn:
         lines.append(f"  no longer declared: {', '.join(changes.withdrawn)}")
-    lines.append("Commit it before the first evaluation; a contrast that is registered later counts as exploratory:")
-    lines.append(f'  git add {file} && git commit -m "Register the contrasts of {study}"')
+    lines.append(registration_line(found))
+    if any(entry["committed"] is None for entry in found["contrasts"].values()):
+        lines.append(
+            "Commit it before the first evaluation; a contrast that is registered later counts as exploratory:"
+        )
+        lines.append(f'  git add {shlex.quote(str(file))} && git commit -m "Register the contrasts of {study}"')
     if late := list(started):
         lines.append(f"Evaluated in part already, so exploratory unless registered before: {', '.join(late)}")
     return lines

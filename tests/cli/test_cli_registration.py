@@ -81,6 +81,9 @@ def test_from_registering_to_what_is_collected(place: Place) -> None:
     (command,) = re.findall(r"^  (git add .*)$", text, re.MULTILINE)
     place.shell(command)
     assert "contrasts: 2 of 2 registered and committed\n" in place("plan", "toy.yaml")
+    text = place("plan", "toy.yaml", "--register")
+    assert "0 new, 0 changed, 2 unchanged\ncontrasts: 2 of 2 registered and committed\n" in text
+    assert "git add" not in text
     text = place("plan", "toy.yaml", "--set", "contrasts.0.margin=1.0")
     assert "contrasts: 1 of 2 registered and committed; gain: changed since it was registered: margin" in text
     place("collect", "toy.yaml")
@@ -90,8 +93,9 @@ def test_from_registering_to_what_is_collected(place: Place) -> None:
 
 
 def test_outside_of_a_repository_all_the_same(place: Place) -> None:
-    place("plan", "toy.yaml", "--register")
-    assert "0 of 2 registered and committed; the registration file is in no git repository" in place("plan", "toy.yaml")
+    for more in (["--register"], []):
+        text = place("plan", "toy.yaml", *more)
+        assert "0 of 2 registered and committed; the registration file is in no git repository" in text
     place("collect", "toy.yaml")
     reasons = {each["reason"] for each in place.registration()["contrasts"].values()}
     assert reasons == {"the registration file is in no git repository"}

@@ -128,6 +128,13 @@ def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
         rescore(tmp_path)
 
 
+def test_a_folder_of_another_schema_version_is_refused(folder: Path) -> None:
+    study = json.loads((folder / "study.json").read_text())
+    write_json(folder / "study.json", study | {"schema_version": 3})
+    with pytest.raises(ValueError, match="is of schema version 3, and this code is of 4; collect the study anew"):
+        rescore(folder)
+
+
 def test_the_rule_of_a_claim_may_not_be_left_out(folder: Path) -> None:
     study = json.loads((folder / "study.json").read_text())
     claims = [{"name": name, "ran": ran} for name, ran in (("A", None), ("B", {"arm": "base", "rule": "lenient"}))]

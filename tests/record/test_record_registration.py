@@ -225,10 +225,11 @@ def test_a_file_with_an_odd_name_is_found(place: Place) -> None:
     assert {each["commit"] for each in place.found().values()} == {commit}
 
 
-def test_a_hash_that_is_not_of_what_stands_beside_it_counts_for_nothing(place: Place) -> None:
+@pytest.mark.parametrize("margin", [1.0, float("nan")])
+def test_a_hash_that_is_not_of_what_stands_beside_it_counts_for_nothing(place: Place, margin: float) -> None:
     register(place.plan(), place.study, [])
     data = json.loads(registration_file(place.study).read_text())
-    data["contrasts"]["gain"]["made_of"]["margin"] = 1.0
+    data["contrasts"]["gain"]["made_of"]["margin"] = margin
     place.file.write_text(json.dumps(data))
     place.commit()
     found = place.found()
@@ -268,6 +269,22 @@ def test_a_registration_on_a_merged_branch_counts_from_its_own_commit(place: Pla
     }
     place.git("merge", "--quiet", "--no-ff", "-m", "merge", "side")
     assert {each["commit"] for each in place.found().values()} == {commit}
+
+
+def test_what_a_merge_itself_made_counts_from_the_merge(place: Place) -> None:
+    """Both branches registered something else, and who merged them settled on a third."""
+    register(place.plan(), place.study, [])
+    place.commit()
+    place.git("checkout", "--quiet", "-b", "side")
+    register(place.plan("contrasts.0.margin=1.0"), place.study, [])
+    place.commit()
+    place.git("checkout", "--quiet", "main")
+    register(place.plan("contrasts.0.margin=2.0"), place.study, [])
+    place.commit()
+    place.git("merge", "--quiet", "--no-commit", "-s", "ours", "side")
+    register(place.plan("contrasts.0.margin=3.0"), place.study, [])
+    merge, _ = place.commit()
+    assert place.found("contrasts.0.margin=3.0")["gain"]["commit"] == merge
 
 
 def test_in_a_shallow_clone_a_time_is_never_too_early(place: Place) -> None:
