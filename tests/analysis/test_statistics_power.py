@@ -102,12 +102,33 @@ def test_power_is_how_often_the_paired_test_finds_it(n: int) -> None:
     assert found == pytest.approx(power_of(equal(n, True, 0.6), 1.8, 1.0, 0.05), abs=0.025)
 
 
-@pytest.mark.parametrize(("n", "difference", "less"), [(3, 2.5, 0.11), (5, 1.8, 0.03), (10, 1.2, 0.01)])
-def test_welch_finds_a_little_less_than_equal_spreads_would_have_it(n: int, difference: float, less: float) -> None:
+@pytest.mark.parametrize(
+    ("ns", "differences"),
+    [((3, 3), (0.0, 2.5)), ((2, 2), (0.0, 6.0)), ((3, 6), (2.5,)), ((10, 10), (1.2,)), ((3, 4, 5, 3), (0.0, 3.0))],
+)
+def test_power_of_welch_is_how_often_it_finds_it(ns: tuple[int, ...], differences: tuple[float, ...]) -> None:
     rng = np.random.default_rng(2)
-    sides = rng.normal(size=(4000, 2, n)) + np.array([difference, 0.0])[:, None]
-    found = np.mean([linear_interval((Term(1, a), Term(-1, b))).p < 0.05 for a, b in sides])
-    assert found == pytest.approx(power_of(equal(n, False), difference, 1.0, 0.05) - less, abs=0.02)
+    signs = (1.0, -1.0, -1.0, 1.0)[: len(ns)]
+    design = Design(signs, ns, paired=False)
+    for difference in differences:
+        found = []
+        for _ in range(3000):
+            terms = [Term(sign, rng.normal(size=n)) for sign, n in zip(signs, ns, strict=True)]
+            terms[0] = Term(1.0, np.asarray(terms[0].values) + difference)
+            found.append(linear_interval(terms).p < 0.05)
+        power = power_of(design, difference, 1.0, 0.05, estimated_df=True)
+        assert np.mean(found) == pytest.approx(power, abs=4 * math.sqrt(power * (1 - power) / 3000))
+
+
+def test_welch_finds_less_than_if_it_knew_the_spreads() -> None:
+    for n, smallest in ((2, 10.39), (3, 3.51), (5, 2.08), (10, 1.33)):
+        found = detectable(equal(n, False), 1.0, 0.05, 0.8, estimated_df=True)
+        assert found == pytest.approx(smallest, abs=0.005)
+        assert found > detectable(equal(n, False), 1.0, 0.05, 0.8)
+    assert seeds_needed(DIFFERENCE, False, 3.3, 1.0, 0.05, 0.8) == 3
+    assert seeds_needed(DIFFERENCE, False, 3.3, 1.0, 0.05, 0.8, estimated_df=True) == 4
+    for design in (equal(3, True, 0.5), Design((1.0,), (3,), False)):
+        assert power_of(design, 3.0, 1.0, 0.05, estimated_df=True) == power_of(design, 3.0, 1.0, 0.05)
 
 
 def test_far_tails_are_numbers() -> None:
