@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pandas as pd
 
-from analysis.audit.findings import Checked, Finding, Severity, made, tally
+from analysis.audit.findings import Checked, Finding, Severity, made, plural, tally
 from analysis.audit.printed import bounds, span
 from analysis.audit.rows import Score, Task, by_configuration, scores_of, tasks_of
 
@@ -161,8 +161,7 @@ def _others(others: list[tuple[str, ...]], benchmark: str) -> str:
     )
     verbs = ((number, "follows" if number == 1 else "follow", kind) for kind, number in kinds.items())
     said = ", ".join(f"{number} {verb} {kind}" for number, verb, kind in verbs)
-    total = len(others)
-    return f" Of the {total} other {'row' if total == 1 else 'rows'} of {benchmark} with parts, {said}."
+    return f" Of {plural(len(others), 'other row')} of {benchmark} with parts, {said}."
 
 
 def _between(whole: Score, parts: list[Score]) -> Finding | None:

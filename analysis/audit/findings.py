@@ -81,3 +81,8 @@ def made(
 def tally() -> Counter[str]:
     """An empty count of reasons why something was not examined."""
     return Counter()
+
+
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"

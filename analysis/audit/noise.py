@@ -3,7 +3,7 @@
 import pandas as pd
 
 from analysis.audit.differences import Decision, Difference, Pair, pairs
-from analysis.audit.findings import Checked, Finding, Severity, made, tally
+from analysis.audit.findings import Checked, Finding, Severity, made, plural, tally
 from analysis.audit.repeats import Reproduction, pooled_sd, reproductions
 
 CHECK = "difference"
@@ -105,8 +105,9 @@ def _single_runs(every: list[Difference], found: list[Pair], repeated: list[Repr
     hidden = [one.hiding_seed_sd or 0.0 for one in outside]
     sentence = (
         f"Each of the {len(every)} differences is between two printed figures, and no spread between seeds is printed "
-        f"with them: as a claim about methods every one is undecidable from one run each. {len(outside)} are "
-        f"{Decision.OUTSIDE} of their questions, which speaks of these checkpoints alone"
+        "with them: as a claim about methods every one is undecidable from one run each. "
+        f"{plural(len(outside), 'is', 'are')} {Decision.OUTSIDE} of their questions, which speaks of these checkpoints "
+        "alone"
     )
     if hidden:
         sentence += (
@@ -137,9 +138,10 @@ def _beside_reproductions(found: list[Pair], repeated: list[Reproduction]) -> tu
             continue
         sd, df = pooled
         hidden = sum(value < sd for value in known)
+        freedom = f"{plural(df, 'degree')} of freedom"
         said += (
             f" Reproductions of one trained configuration spread by an SD of {sd:.2f} points on {benchmark} {task} "
-            f"({df} degrees of freedom); a seed SD of that size hides {hidden} of the {len(known)} differences on it."
+            f"({freedom}); a seed SD of that size hides {hidden} of the {len(known)} differences on it."
         )
         largest = sd if largest is None else max(largest, sd)
     return said, largest

@@ -1,6 +1,7 @@
 """Rows of published scores as plain data, with labels that tell them apart."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -67,12 +68,14 @@ def tasks_of(benchmarks: pd.DataFrame) -> list[Task]:
 
 def scores_of(scores: pd.DataFrame) -> list[Score]:
     """Scores in the order of the frame."""
-    telling = {
-        key: [name for name in SETTINGS if group[name].nunique() > 1]
-        for key, group in scores.groupby(["source", "table", "condition"])
-    }
+    columns = [*KEY, "printed", "n"]
+    rows = [dict(zip(columns, line, strict=True)) for line in scores[columns].itertuples(index=False, name=None)]
+    named: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        named.setdefault((row["source"], row["table"], row["condition"]), []).append(row)
+    telling = {key: [name for name in SETTINGS if len({row[name] for row in same}) > 1] for key, same in named.items()}
     made = []
-    for row in scores[[*KEY, "printed", "n"]].to_dict("records"):
+    for row in rows:
         more = telling[row["source"], row["table"], row["condition"]]
         label = row["condition"] + (f" ({', '.join(f'{name} {row[name]}' for name in more)})" if more else "")
         settings = tuple(row[name] for name in SETTINGS)
