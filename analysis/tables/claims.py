@@ -22,6 +22,7 @@ def claims(tables: Tables, results: Sequence[ClaimResult]) -> Table | None:
         Column("measured", "measured", "mean over our runs"),
         Column("", "interval"),
         Column("verdict", "verdict", "what this study says of it"),
+        Column("standing", "declared", "whether the contrast was registered before anything it reads was evaluated"),
         Column("reason", "because", "what qualifies the verdict, or why there is none"),
         Column("single", "single runs fall in", "interval of one more run of ours, or of a difference of single runs"),
         Column("within", "printed lies", "the printed figure against that interval"),
@@ -54,7 +55,8 @@ def _row(result: ClaimResult) -> tuple[Cell, ...]:
     within = NONE if result.within is None else "within" if result.within else "outside"
     return (
         *(result.name, result.statement, result.source),
-        *(printed, against, measured, bounds, result.verdict, result.reason, single, within),
+        *(printed, against, measured, bounds, result.verdict),
+        *(NONE if contrast is None else contrast.standing.status, result.reason, single, within),
     )
 
 
@@ -65,7 +67,7 @@ def _footers(results: Sequence[ClaimResult]) -> list[str]:
         told.append(
             "Held against a contrast: printed and measured are differences a − b. The contrast's intervals decide the"
             " verdict; the printed figure, a difference of single runs, is held against where a difference of single"
-            " runs of ours falls (t s √(1 + 1/n))."
+            " runs of ours falls (t s √(1 + 1/n)). Whether printed totals alone could have decided it: ablate audit."
         )
     if any(result.ran for result in results):
         told.append(

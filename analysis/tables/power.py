@@ -53,11 +53,11 @@ def _cells(row: ContrastPower) -> tuple[Cell, ...]:
         )
         return Number(value, unit=row.unit, decimals=decimals, text=text)
 
-    if row.test.kind == "questions":
+    if row.test.kind == "questions" and not row.reason:
         share = 100.0 * spread.discordance
         width: Cell = Number(share, n=row.questions, unit="percent", text=f"{share:.3g} % discordant")
         source = spread.discordance_from
-    elif spread.sd is None:
+    elif row.reason or spread.sd is None:
         width, source = NONE, ""
     else:
         width = Number(spread.sd, unit=row.unit, text=f"SD {spread.sd:.3g}")

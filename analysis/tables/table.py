@@ -117,21 +117,21 @@ class Table:
         return f"{heading} {self.title}\n\n{text}\n\n{notes}\n"
 
     def latex(self) -> str:
-        """A ``table`` environment in booktabs' style, footers in its notes; needs the package booktabs."""
+        """A ``table`` environment in booktabs' style, footers in its notes; needs the packages booktabs and array."""
         lines = [
-            "% needs \\usepackage{booktabs}",
+            "% needs \\usepackage{array,booktabs}",
             "\\begin{table}",
-            "\\centering",
+            "\\centering\\footnotesize\\setlength{\\tabcolsep}{3pt}",
             f"\\caption{{{_tex(self.title)}}}",
             f"\\label{{tab:{self.name}}}",
-            f"\\begin{{tabular}}{{{''.join('r' if right else 'l' for right in self._right())}}}",
+            f"\\begin{{tabular}}{{{''.join(self._latex_columns())}}}",
             "\\toprule",
             " & ".join(_tex(column.title) for column in self.columns) + " \\\\",
             "\\midrule",
             *(" & ".join(_tex(str(cell)) for cell in row) + " \\\\" for row in self.rows),
             "\\bottomrule",
             "\\end{tabular}",
-            *(f"\\par\\smallskip\\footnotesize {_tex(footer)}" for footer in self.footers),
+            *(f"\\par\\smallskip\\raggedright {_tex(footer)}" for footer in self.footers),
             "\\end{table}",
         ]
         return "\n".join(lines) + "\n"
@@ -186,6 +186,13 @@ class Table:
             for column, cell in zip(self.columns, row, strict=True):
                 if isinstance(cell, Number) and column.name:
                     yield (self.name, name, column.name, cell.value, cell.low, cell.high, cell.n, cell.unit)
+
+    def _latex_columns(self) -> Iterator[str]:
+        """Numbers on the right; long texts in lines of 3 cm."""
+        for place, right in enumerate(self._right()):
+            longest = max((len(str(row[place])) for row in self.rows), default=0)
+            paragraph = ">{\\raggedright\\arraybackslash}p{3cm}"
+            yield paragraph if longest > 24 and not right else "r" if right else "l"
 
     def _right(self) -> list[bool]:
         """Which columns hold numbers, and so stand on the right."""
