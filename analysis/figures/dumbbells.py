@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.rows import name_text, row_panels
+from analysis.figures.rows import name_text, no_score, row_panels
 from analysis.figures.seeds import kind_of
 from analysis.figures.series import MEAN, REFERENCE
-from analysis.figures.style import CHANCE, GREY, Look, grey_handle, looks, settle, styled
+from analysis.figures.style import CHANCE, Look, grey_handle, looks, settle, styled
 from analysis.figures.wording import counted, sentence, signed_text, value_text
 from analysis.load import Tables
 from analysis.scores import ArmTable
@@ -93,31 +93,31 @@ def draw(frame: pd.DataFrame, arms: Sequence[str]) -> Figure:
         grey_handle("chance", **CHANCE),
     ]
     parents = frame.drop_duplicates("arm").set_index("arm")["start"]
-    names = [name_text(arm, f"from {parents[arm]}" if len(parents[arm]) <= 17 else "") for arm in rows]
+    names = [f"{name_text(arm)}\n{name_text(f'from {parents[arm]}')}" for arm in rows]
     label = f"accuracy (% correct of {int(frame['questions'].iloc[0]):,} held-out questions, greedy)"
     titles = [scope[:1].upper() + scope[1:] for scope in scopes]
-    figure, panels = row_panels(names, titles, handles, label)
+    figure, panels, places = row_panels(names, titles, handles, label)
     shown = looks(arms)
     for axes, scope in zip(panels, scopes, strict=True):
         chosen = frame[frame["scope"] == scope]
         for value in chosen.loc[chosen["series"] == REFERENCE, "accuracy"]:
             axes.axvline(value, zorder=1, **CHANCE)
-        for place, arm in enumerate(rows):
+        for place, arm in zip(places, rows, strict=True):
             _row(axes, chosen[chosen["arm"] == arm], place, shown[arm])
         axes.set(xlim=(-5, 105), xticks=range(0, 101, 50))
         axes.set_xticks(range(0, 101, 25), minor=True)
     return settle(figure)
 
 
-def _row(axes: Axes, frame: pd.DataFrame, place: int, look: Look) -> None:
+def _row(axes: Axes, frame: pd.DataFrame, place: float, look: Look) -> None:
     before, after = (frame.loc[frame["series"] == name, "accuracy"] for name in (START, MEAN))
     if before.empty or after.empty:
-        axes.text(50, place, "no score", ha="center", va="center", color=GREY, style="italic", fontsize=6.5)
+        no_score(axes, place)
         return
     first, last = float(before.iloc[0]), float(after.iloc[0])
     axes.plot([first, last], [place, place], color=look.color, linewidth=1.5, zorder=2, solid_capstyle="butt")
     seeds = frame.loc[~frame["series"].isin([START, MEAN]), "accuracy"]
-    axes.scatter(seeds, [place + 0.24] * len(seeds), s=12, marker="|", color=[look.color], linewidths=0.7, zorder=2)
+    axes.scatter(seeds, [place + 0.08] * len(seeds), s=12, marker="|", color=[look.color], linewidths=0.7, zorder=2)
     points: dict[str, Any] = {"linestyle": "", "markeredgecolor": look.color, "clip_on": False, "markersize": 4}
     axes.plot([first], [place], marker="o", markerfacecolor="white", markeredgewidth=1.0, zorder=4, **points)
     axes.plot([last], [place], marker=look.marker, markerfacecolor=look.color, markeredgewidth=0.4, zorder=3, **points)

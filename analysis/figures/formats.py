@@ -61,7 +61,9 @@ def draw(frame: pd.DataFrame) -> Figure:
     for place, contrast in enumerate(rows):
         _stack(axes, frame[frame["contrast"] == contrast], place, looks)
     axes.axvline(0.0, color=GREY, linewidth=0.7, zorder=1)
-    axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel="difference in accuracy (percentage points)")
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    # Centred under names and panel together: it is wider than the panel.
+    above.supxlabel("difference in accuracy (percentage points)", fontsize="medium")
     axes.set_yticks(range(len(rows)), names)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     plain_rows(axes)

@@ -28,10 +28,11 @@ from analysis.figures.style import (
     new_figure,
     settle,
     styled,
+    with_note,
     wrapped,
 )
 
-TOGETHER = 5
+TOGETHER = 4
 """Arms in one panel; more than these are too many to follow, and get panels of their own."""
 PER_ROW = 3
 PANEL = 1.75
@@ -66,7 +67,7 @@ def draw_lines(
     shown = looks(arms)
     present = [arm for arm in arms if (frame["arm"] == arm).any()]
     rows = math.ceil(len(present) / TOGETHER)
-    # Six arms are two rows of three, not five and one.
+    # Five arms are three and two, not four and one.
     size = math.ceil(len(present) / rows)
     groups = [present[start : start + size] for start in range(0, len(present), size)]
     across = min(PER_ROW, len(panels))
@@ -110,7 +111,9 @@ def _panel(
             color=look.color, linewidth=0.5, alpha=0.45,
         )  # fmt: skip
         x, low, high = (mean[column].to_numpy(dtype=float) for column in ("step", "low", "high"))
-        axes.fill_between(x, low, high, color=look.color, alpha=0.15, linewidth=0, zorder=1.8)
+        # The band of two seeds is so wide that it would hide the lines.
+        alpha = 0.15 if mean["seeds"].max() > 2 else 0.06
+        axes.fill_between(x, low, high, color=look.color, alpha=alpha, linewidth=0, zorder=1.8)
         # Markers of different arms stand at different steps, so that none hides behind another.
         every = (min(place, len(mean) - 1), 6) if dense else 1
         axes.plot(x, mean["value"].to_numpy(), markevery=every, zorder=3 + 0.01 * place, **mean_style(look))
@@ -123,9 +126,10 @@ def _handles(frame: pd.DataFrame, group: Sequence[str], shown: dict[str, Look], 
     means = frame[frame["series"] == MEAN]
     for arm in group:
         seeds = _seeds(means.loc[means["arm"] == arm, "seeds"])
-        handles.append(line_handle(shown[arm], wrapped(f"{arm} ({seeds})", 44)))
+        handles.append(line_handle(shown[arm], with_note(wrapped(arm, 44), f"({seeds})", 44)))
     if with_keys:
-        handles.append(grey_handle("one seed", linewidth=0.6))
+        if means["seeds"].max() > 1:
+            handles.append(grey_handle("one seed", linewidth=0.6))
         if means["low"].notna().any():
             handles.append(Patch(facecolor=BAND, label="95 % t interval over seeds"))
         if (frame["series"] == REFERENCE).any():

@@ -1,5 +1,7 @@
 """Each contrast by task and source, with the one that is worst for it marked."""
 
+from typing import Any
+
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -8,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.rows import name_text, row_panels
 from analysis.figures.style import GREY, Handle, grey_handle, settle, styled
-from analysis.figures.wording import counted, listed, sentence, signed_text
+from analysis.figures.wording import counted, sentence, signed_text
 
 COLUMNS = ("contrast", "scope", "estimate", "low", "high", "worst")
 """Columns of the frame: contrast, scope (overall, task, source, ...), estimate (in ``unit``) and the ends of its 95 %
@@ -31,24 +33,26 @@ def draw(frame: pd.DataFrame) -> Figure:
     worst = sns.color_palette("colorblind", 10)[3]
     handles: list[Handle] = [
         grey_handle("difference, 95 % interval", color=_INK, marker="o", markersize=3.5, linewidth=0.9),
-        grey_handle("worst scope of the contrast", color=worst, marker="v", markersize=4.5, linewidth=0.9),
+        grey_handle("worst task or source of the contrast", color=worst, marker="v", markersize=4.5, linewidth=0.9),
     ]
     labels = frame.drop_duplicates("contrast").set_index("contrast")["label"]
     units = frame.drop_duplicates("contrast").set_index("contrast")["unit"]
     one = units.nunique() == 1
     titles = [str(labels[each]) if one else f"{labels[each]} ({units[each]}s)" for each in contrasts]
     axis = f"difference ({units.iloc[0]}s)" if one else "difference"
-    figure, panels = row_panels([name_text(scope) for scope in scopes], titles, handles, axis, across=4, least=0.19)
+    figure, panels, places = row_panels(
+        [name_text(scope) for scope in scopes], titles, handles, axis, across=4, least=0.19
+    )
     for axes, contrast in zip(panels, contrasts, strict=True):
         axes.axvline(0.0, color=GREY, linewidth=0.7, zorder=1)
         for _, row in frame[frame["contrast"] == contrast].iterrows():
-            _row(axes, row, scopes.index(row["scope"]), worst if row["worst"] else _INK)
+            _row(axes, row, places[scopes.index(row["scope"])], worst if row["worst"] else _INK)
         axes.margins(x=0.08)
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     return settle(figure)
 
 
-def _row(axes: Axes, row: pd.Series, place: int, color: object) -> None:
+def _row(axes: Axes, row: pd.Series, place: float, color: object) -> None:
     if pd.isna(row["estimate"]):
         return
     if pd.notna(row["low"]):
@@ -72,16 +76,16 @@ def caption(frame: pd.DataFrame) -> str:
     """One sentence: the worst scope of up to three contrasts in numbers, and in how many the worst is a loss."""
     frame = _clean(frame)
     worst = frame[frame["worst"] & frame["estimate"].notna()]
-    count = frame["contrast"].nunique()
+    count = counted(frame["contrast"].nunique(), "contrast")
     if worst.empty:
-        return sentence(f"differences of {counted(count, 'contrast')} by task and source with 95 % intervals")
-    told = []
-    for _, row in worst.iloc[:3].iterrows():
-        ends = "" if pd.isna(row["low"]) else f", 95 % interval {signed_text(row['low'])} to {signed_text(row['high'])}"
-        told.append(f"{row['scope']} for {row['label']} ({signed_text(row['estimate'])} {row['unit']}s{ends})")
-    more = f" and so on for {count - len(told)} more" if count > len(told) else ""
-    loss = int((worst["estimate"] < 0).sum())
+        return sentence(f"differences of {count} by task and source with 95 % intervals")
+    # A contrast may have a worst task and a worst source: the lower one is told.
+    lowest = worst.sort_values("estimate", kind="stable").drop_duplicates("contrast")
+    row: Any = lowest.iloc[0]
+    ends = "" if pd.isna(row["low"]) else f", 95 % interval {signed_text(row['low'])} to {signed_text(row['high'])}"
+    loss = int((lowest["estimate"] < 0).sum())
     return sentence(
-        f"{counted(count, 'contrast')} by task and source: worst (triangles) is {listed(told)}{more},"
-        f" and the worst is under zero in {loss} of {len(worst)}; bars are 95 % intervals"
+        f"{count} by task and source: the worst of each (triangle) is under zero in {loss} of {len(lowest)}, and lowest"
+        f" is {row['scope']} for {row['label']} ({signed_text(row['estimate'])} {row['unit']}s{ends}); bars are 95 %"
+        " intervals"
     )

@@ -7,15 +7,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.rows import name_text, row_panels
+from analysis.figures.rows import name_text, no_score, row_panels
 from analysis.figures.series import MEAN, REFERENCE
-from analysis.figures.style import CHANCE, CONSTANT, GREY, Look, grey_handle, looks, settle, styled
+from analysis.figures.style import CHANCE, CONSTANT, Look, grey_handle, looks, settle, styled
 from analysis.figures.wording import counted, sentence, value_text
 from analysis.load import Tables
 from analysis.scores import ArmTable
 
 COLUMNS = ["arm", "protocol", "scope", "kind", "series", "accuracy", "low", "high", "n", "planned", "questions"]
 CONSTANT_NAME = "best constant answer"
+_MEAN = 0.05
+"""How far above the middle of its row a mean lies, in inches; seeds are under it."""
 
 
 def frame(tables: Tables, table: ArmTable) -> pd.DataFrame:
@@ -62,11 +64,11 @@ def draw(frame: pd.DataFrame, arms: Sequence[str]) -> Figure:
     """
     frame = frame[frame["kind"] != "source"]
     scopes = list(dict.fromkeys(frame["scope"]))
-    handles = [
-        grey_handle("one seed", linestyle="", marker="o", markersize=2.5),
-        grey_handle("mean, 95 % t interval over seeds", linewidth=1.2, marker="D", markersize=3.5),
-    ]
     means = frame[(frame["series"] == MEAN)]
+    handles = []
+    if means["low"].notna().any():
+        handles.append(grey_handle("one seed", linestyle="", marker="o", markersize=2.5))
+        handles.append(grey_handle("mean, 95 % t interval over seeds", linewidth=1.2, marker="D", markersize=3.5))
     if means["low"].isna().any():
         hollow: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 1.0}
         handles.append(grey_handle("one run, no interval", linestyle="", marker="D", markersize=3.5, **hollow))
@@ -75,44 +77,44 @@ def draw(frame: pd.DataFrame, arms: Sequence[str]) -> Figure:
     for arm in arms:
         own = means[means["arm"] == arm]
         n, planned = (0, 0) if own.empty else (int(own["n"].iloc[0]), int(own["planned"].iloc[0]))
-        names.append(name_text(arm, "" if own.empty else f"n = {n}" if n == planned else f"n = {n} of {planned}"))
+        names.append(name_text(arm, "" if own.empty else f"(n = {n})" if n == planned else f"(n = {n} of {planned})"))
     asked = int(frame["questions"].iloc[0])
     label = f"accuracy (% correct of {asked:,} held-out questions, greedy)"
     titles = [scope[:1].upper() + scope[1:] for scope in scopes]
-    figure, panels = row_panels(names, titles, handles, label, wide_first=True)
+    figure, panels, places = row_panels(names, titles, handles, label, wide_first=True, least=0.3)
     shown = looks(arms)
     for axes, scope in zip(panels, scopes, strict=True):
         chosen = frame[frame["scope"] == scope]
         for name, style in (("chance", CHANCE), (CONSTANT_NAME, CONSTANT)):
             for value in chosen.loc[chosen["arm"] == name, "accuracy"]:
                 axes.axvline(value, zorder=1, **style)
-        for place, arm in enumerate(arms):
+        for place, arm in zip(places, arms, strict=True):
             _row(axes, chosen[chosen["arm"] == arm], place, shown[arm])
         axes.set(xlim=(-4, 104), xticks=range(0, 101, 50))
         axes.set_xticks(range(0, 101, 25), minor=True)
     return settle(figure)
 
 
-def _row(axes: Axes, frame: pd.DataFrame, place: int, look: Look) -> None:
+def _row(axes: Axes, frame: pd.DataFrame, place: float, look: Look) -> None:
     mean = frame[frame["series"] == MEAN]
     if mean.empty:
-        axes.text(50, place, "no score", ha="center", va="center", color=GREY, style="italic", fontsize=6.5)
+        no_score(axes, place)
         return
     value, low, high = (float(mean[column].iloc[0]) for column in ("accuracy", "low", "high"))
     alone = pd.isna(low)
     if not alone:
         axes.errorbar(
-            [value], [place - 0.12], xerr=[[value - low], [high - value]], color=look.color, elinewidth=1.2,
+            [value], [place - _MEAN], xerr=[[value - low], [high - value]], color=look.color, elinewidth=1.2,
             capsize=2, capthick=0.8, zorder=3,
         )  # fmt: skip
         seeds = frame.loc[frame["series"] != MEAN, "accuracy"].tolist()
         # Seeds of near-equal accuracy stand on three levels by turns, so that none hides behind another.
-        levels = [place + 0.12 + 0.11 * (index % 3) for index in range(len(seeds))]
+        levels = [place + 0.03 + 0.035 * (index % 3) for index in range(len(seeds))]
         axes.scatter(
             seeds, levels, s=7, marker=look.marker, color=[look.color], zorder=4, linewidths=0.25, edgecolors="white"
         )
     axes.plot(
-        [value], [place - (0.0 if alone else 0.12)], marker="D", markersize=3.5, zorder=5, markeredgewidth=1.0,
+        [value], [place if alone else place - _MEAN], marker="D", markersize=3.5, zorder=5, markeredgewidth=1.0,
         clip_on=False, markerfacecolor="white" if alone else look.color, markeredgecolor=look.color,
     )  # fmt: skip
 

@@ -136,6 +136,9 @@ def wrapped(text: str, width: int) -> str:
     for word in text.split():
         pieces = [word]
         if len(word) > width:
+            # Cut as seldom as possible: on a line of its own, unless that would leave a sign alone.
+            if len(lines[-1]) > 2:
+                lines.append("")
             pieces = [part for piece in re.findall(r"[^+\-_/:]*[+\-_/:]?", word) for part in _cut(piece, width)]
         for number, piece in enumerate(pieces):
             gap = " " if number == 0 and lines[-1] else ""
@@ -144,6 +147,12 @@ def wrapped(text: str, width: int) -> str:
             else:
                 lines[-1] += gap + piece
     return "\n".join(lines)
+
+
+def with_note(text: str, note: str, width: int) -> str:
+    """Wrapped text and a short note behind it, which is never broken."""
+    fits = len(text.split("\n")[-1]) + 1 + len(note) <= width
+    return f"{text}{' ' if fits else chr(10)}{note}"
 
 
 def _cut(text: str, width: int) -> list[str]:
