@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import scipy.stats
 from published_maker import folder, row
 
 from analysis.audit import (
@@ -127,12 +128,14 @@ def test_a_benchmark_may_declare_the_plain_mean(tmp_path: Path) -> None:
     assert "It is the mean weighted by questions, not the plain mean of the tasks" in found[0].sentence
 
 
-def test_a_mean_of_rounded_figures_passes(tmp_path: Path) -> None:
-    # 1/3, 1/3 and 1/7 of 300, 300 and 700: exactly 23.0769; from the printed 33.33, 33.33, 14.29: 23.08
-    lines = [row("a", task, percent, n) for task, percent, n in (("x", "33.33", 300), ("y", "33.33", 300))]
-    lines += [row("a", "z", "14.29", 700), row("a", "all", "23.08", 1300)]
-    benchmarks = [("B", "all", "", "x;y;z", "questions"), *(("B", task, "", "", "") for task in "xyz")]
-    assert aggregates(folder(tmp_path, lines, benchmarks)) == ()
+def test_a_mean_of_printed_figures_passes(tmp_path: Path) -> None:
+    # 1 of 300 and 1 of 700, cut; 2 of 1,000 are 0.20, the mean of 0.33 and 0.14 is 0.197, and so 0.19
+    lines = [row("a", "x", "0.33", 300), row("a", "y", "0.14", 700), row("a", "all", "0.19", 1000)]
+    benchmarks = [("B", "all", "", "x;y", "questions"), ("B", "x", "", "", ""), ("B", "y", "", "", "")]
+    assert aggregates(folder(tmp_path / "mean", lines, benchmarks)) == ()
+    lines[-1][9] = "0.18"
+    (finding,) = aggregates(folder(tmp_path / "wrong", lines, benchmarks))
+    assert finding.numbers["implied"] == pytest.approx(0.2)
 
 
 def test_parts_that_have_other_questions_than_the_whole(tmp_path: Path) -> None:
@@ -197,6 +200,12 @@ def test_far_below_chance_and_just_below(tmp_path: Path) -> None:
 def test_one_of_many_is_adjusted(tmp_path: Path) -> None:
     assert len(chance(tmp_path / "one", ("45.83", 600))) == 1  # p = 0.02
     assert chance(tmp_path / "many", ("45.83", 600), ("50.00", 600), ("50.00", 600)) == ()
+
+
+def test_the_most_that_a_figure_can_stand_for_is_tested(tmp_path: Path) -> None:
+    # 45 % of 600, without decimals: 267 to 275
+    (finding,) = chance(tmp_path, ("45", 600))
+    assert finding.numbers["p"] == pytest.approx(scipy.stats.binom.cdf(275, 600, 0.5))
 
 
 def test_other_levels_of_chance(tmp_path: Path) -> None:
