@@ -62,7 +62,7 @@ class PlannedTest:
     """Runs of each side that has seeds."""
     paired: bool
     reason: str = ""
-    """Why there is no test; empty otherwise."""
+    """Why there is no test, or nothing is known about the spread of what it tests; empty otherwise."""
 
     @property
     def name(self) -> str:
@@ -83,17 +83,21 @@ class PlannedTest:
 
     def power(self, difference: float, spread: Spread, alpha: float, questions: int | None) -> float | None:
         """Probability that a true difference is found, at a level; None where the spread isn't known."""
+        if self.reason:
+            return None
         if self.kind == "questions" and questions:
             return checkpoint_power(questions, spread.discordance, difference, alpha, spread.design_effect)
-        if self.kind in ("none", "questions") or spread.sd is None:
+        if self.kind == "questions" or spread.sd is None:
             return None
         return power_of(self.design(spread.correlation), difference, spread.sd, alpha)
 
     def detectable(self, spread: Spread, alpha: float, power: float, questions: int | None) -> float | None:
         """Smallest true difference that is found with a probability; None where the spread isn't known."""
+        if self.reason:
+            return None
         if self.kind == "questions" and questions:
             return checkpoint_detectable(questions, spread.discordance, alpha, power, spread.design_effect)
-        if self.kind in ("none", "questions") or spread.sd is None:
+        if self.kind == "questions" or spread.sd is None:
             return None
         return detectable(self.design(spread.correlation), spread.sd, alpha, power)
 
@@ -131,10 +135,10 @@ def planned_test(contrast: Mapping[str, Any], ns: Sequence[int | None]) -> Plann
     if all(n == 1 for n in counts):
         if len(sides) > 2:
             reason = "one checkpoint on each of four sides: their discordance is not declared"
-            return PlannedTest("none", coefficients, counts, paired, reason)
+            return PlannedTest("questions", coefficients, counts, paired, reason)
         if contrast["metric"] != "accuracy":
             reason = "one checkpoint on each side: discordance is of right and wrong answers alone"
-            return PlannedTest("none", coefficients, counts, paired, reason)
+            return PlannedTest("questions", coefficients, counts, paired, reason)
         return PlannedTest("questions", coefficients, counts, paired)
     if min(counts) == 1:
         return PlannedTest("none", coefficients, counts, paired, "one seed shows no spread: give both sides two")

@@ -89,6 +89,8 @@ class ContrastPower:
     @property
     def spread_value(self) -> float | None:
         """What the test works from: the SD over seeds, or the share of discordant questions; None without."""
+        if self.reason:
+            return None
         return self.spread.discordance if self.test.kind == "questions" else self.spread.sd
 
     def hours(self, costs: Costs) -> tuple[float, float] | None:

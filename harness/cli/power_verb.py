@@ -149,12 +149,15 @@ def _measured(folder: Path, record: dict[str, Any]) -> "tuple[dict[str, Spread],
     return found, len(tables.questions), f"{told} on {images:,} images."
 
 
-def _costs(plan: "Plan", store: Path | None) -> "Costs":
+def _costs(plan: "Plan", store: Path | None) -> "Costs | None":
+    """What one more seed of each arm costs; None where no arm has seeds."""
     from analysis.power_report import Costs
     from harness.launch.costs import measured_stages
     from harness.study.seed_costs import seed_costs
 
     found = seed_costs(plan.study, measured_stages(open_store(store)))
+    if not found.hours:
+        return None
     basis = "Timed." if found.measured else "Unmeasured: from operations and what machines reach of their peak."
     return Costs(found.hours, "GPU-hour" if found.gpu else "CPU-hour", basis)
 
