@@ -51,6 +51,11 @@ class Case:
         """Of each method, accuracy by seed."""
         return [dict(enumerate(row)) for row in self.accuracy[:, : self.n]]
 
+    @cached_property
+    def against_first(self) -> list[MeanInterval]:
+        """Welch's interval of each other arm against the first."""
+        return [welch(self, arm, 0) for arm in range(1, len(self.answers))]
+
 
 def _known(number: float | None) -> float:
     assert number is not None, "no interval"
@@ -161,23 +166,19 @@ def equivalent(interval: MeanInterval, case: Case) -> bool:
     return p is not None and p <= ALPHA
 
 
-def _against_first(case: Case) -> list[float | None]:
-    return [welch(case, arm, 0).p for arm in range(1, len(case.answers))]
-
-
 def family_wise(case: Case) -> bool:
     """Whether Holm lets any of the contrasts with the first arm through."""
-    return any(p is not None and p <= ALPHA for p in holm(_against_first(case)))
+    return any(p is not None and p <= ALPHA for p in holm([found.p for found in case.against_first]))
 
 
 def unadjusted(case: Case) -> bool:
     """The same without Holm."""
-    return any(p is not None and p <= ALPHA for p in _against_first(case))
+    return any(p is not None and p <= ALPHA for p in (found.p for found in case.against_first))
 
 
 def false_share(case: Case) -> float:
     """False ones among what Benjamini and Hochberg let through."""
-    rejected = [p is not None and p <= ALPHA for p in benjamini_hochberg(_against_first(case))]
+    rejected = [p is not None and p <= ALPHA for p in benjamini_hochberg([found.p for found in case.against_first])]
     null = case.on_these[1:] == case.on_these[0]
     false = sum(each for each, is_null in zip(rejected, null, strict=True) if is_null)
     return false / max(sum(rejected), 1)
