@@ -72,6 +72,7 @@ def _contrast_footers(tables: Tables, results: Sequence[ContrastResult]) -> tupl
     narrow = levels_text([result.alpha for result in results], inner=True)
     standings = dict.fromkeys(f"{result.name}: {result.standing.reason}" for result in results)
     reasons = dict.fromkeys(result.standing.reason for result in results)
+    withdrawn = tables.study["registration"].get("withdrawn", {})
     shown = [f"all contrasts: {next(iter(reasons))}"] if len(reasons) == 1 else list(standings)
     return (
         f"a − b in percentage points of accuracy{f', or of what stands beside it ({told})' if told else ''}.",
@@ -80,6 +81,14 @@ def _contrast_footers(tables: Tables, results: Sequence[ContrastResult]) -> tupl
         "p is two-sided against 0, adjusted by Holm within a declared family, by Benjamini-Hochberg over the contrasts"
         " outside of families.",
         f"Declared beforehand? {'; '.join(shown)}." if results else "No contrast is declared.",
+        *(
+            [
+                f"Registered once and not declared any more: {', '.join(withdrawn)}. A family that lost a test is"
+                " adjusted for fewer."
+            ]
+            if withdrawn
+            else []
+        ),
         chance_text(arm_table(tables)),
     )
 
