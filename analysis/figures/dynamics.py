@@ -117,5 +117,5 @@ def _told(ends: list[tuple[str, float, float]], unit: str) -> str:
 def _chance(tables: Tables, answers: pd.DataFrame) -> float | None:
     """Chance in percent on the questions of the curve; None without questions."""
     asked = answers[["suite", "question"]].drop_duplicates().astype({"suite": object})
-    choices = tables.questions.astype({"suite": object}).merge(asked, on=["suite", "question"])["choices"]
+    choices = tables.questions.astype({"suite": object}).merge(asked, on=["suite", "question"])["choices"].dropna()
     return None if choices.empty else 100.0 * float((1.0 / choices.map(len)).mean())

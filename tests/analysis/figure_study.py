@@ -1,0 +1,78 @@
+"""A study so small that every number of its figures is known: base untrained, base+grpo with two seeds, four questions."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis import Tables, from_frames
+
+ARMS = ("base", "base+grpo")
+T = 12.706204736432095
+"""97.5 % quantile of Student's t, one degree of freedom: the half-width of two values is T times half their distance."""
+
+QUESTIONS = pd.DataFrame(
+    {
+        "suite": "s", "question": range(4), "task": ["Count", "Depth"] * 2, "image": ["a", "b", "c", "d"],
+        "source": "x", "choices": [["1", "2", "3", "4"], ["near", "far"]] * 2, "answer": ["1", "near", "2", "far"],
+        "answer_letter": ["A", "A", "B", "B"],
+    }
+)  # fmt: skip
+
+# Right or wrong by run, phase and step; the curve asks the first two questions.
+RIGHT: dict[tuple[str, int | None, str, int], list[int]] = {
+    ("base", None, "final", 0): [1, 0, 0, 0],
+    ("base+grpo", 0, "final", 10): [1, 1, 1, 0],
+    ("base+grpo", 1, "final", 10): [1, 1, 1, 1],
+    ("base+grpo", 0, "curve", 0): [0, 0],
+    ("base+grpo", 0, "curve", 10): [1, 0],
+    ("base+grpo", 1, "curve", 0): [1, 0],
+    ("base+grpo", 1, "curve", 10): [1, 1],
+}
+TOKENS: dict[tuple[str, int | None, str, int], list[int]] = {
+    ("base+grpo", 0, "curve", 0): [10, 20],
+    ("base+grpo", 0, "curve", 10): [4, 6],
+    ("base+grpo", 1, "curve", 0): [20, 30],
+    ("base+grpo", 1, "curve", 10): [5, 5],
+}
+
+
+def tables(shuffled: int | None = None, **others: pd.DataFrame | None) -> Tables:
+    """The study; ``shuffled`` seeds another order of all rows, and a table given as None is not there."""
+    answers = _rows(RIGHT, "correct").astype({"correct": bool}).assign(rule="lenient", status="ok")
+    frames = {"completions": _rows(TOKENS, "tokens").assign(sample=0), "training": training()} | others
+    frames = {name: frame for name, frame in frames.items() if frame is not None}
+    questions = QUESTIONS
+    if shuffled is not None:
+        rng = np.random.default_rng(shuffled)
+        answers, questions = (frame.iloc[rng.permutation(len(frame))] for frame in (answers, questions))
+        frames = {name: frame.iloc[rng.permutation(len(frame))] for name, frame in frames.items()}
+    arms = [
+        {"name": arm, "levels": {"start": "base", "training": training}, "protocol": "think", "curve_questions": 2}
+        for arm, training in zip(ARMS, ("none", "grpo"), strict=True)
+    ]
+    study: dict[str, Any] = {"arms": arms, "protocols": {"think": {"method": "generate"}}, "rules": ["lenient"]}
+    return from_frames(answers, questions, study=study | {"seeds": [0, 1]}, **frames)
+
+
+def training() -> pd.DataFrame:
+    """60 steps of seed 0 and 59 of seed 1; the reward is the step, and two more for seed 1."""
+    rows = []
+    for seed, last in ((0, 60), (1, 59)):
+        for step in range(1, last + 1):
+            reward = step + 2.0 * seed
+            rows.append(
+                {"run": f"base+grpo/seed={seed}", "arm": "base+grpo", "seed": seed, "step": step, "reward": reward}
+                | {"reward_std": 9.0, "reward_format": reward / 2, "completion_length": 100.0 - step}
+            )
+    return pd.DataFrame(rows).astype({"seed": "Int64"})
+
+
+def _rows(values: dict[tuple[str, int | None, str, int], list[int]], column: str) -> pd.DataFrame:
+    rows = [
+        {"run": arm if seed is None else f"{arm}/seed={seed}", "arm": arm, "seed": seed, "phase": phase, "step": step}
+        | {"protocol": "think", "suite": "s", "question": question, column: value}
+        for (arm, seed, phase, step), of in values.items()
+        for question, value in enumerate(of)
+    ]
+    return pd.DataFrame(rows).astype({"seed": "Int64"})
