@@ -37,7 +37,11 @@ def frame(tables: Tables, table: ArmTable) -> pd.DataFrame:
     grouped = answers.groupby(keys, dropna=False, observed=True, sort=True)
     accuracy = grouped.agg(value=("correct", "mean"), questions=("correct", "size")).reset_index()
     accuracy = accuracy.assign(value=100.0 * accuracy["value"].astype(float), measure="accuracy")
-    lengths = tables.completions[(tables.completions["phase"] == "curve").to_numpy()]
+    # Frames at hand may have no completions.
+    completions = (
+        tables.completions if "tokens" in tables.completions else tables.completions.assign(tokens=float("nan"))
+    )
+    lengths = completions[(completions["phase"] == "curve").to_numpy()]
     tokens = lengths.groupby(["run", "protocol", "step"], observed=True, sort=True)["tokens"].mean().reset_index()
     names = {"run": object, "protocol": object}
     tokens = accuracy.drop(columns=["value"]).astype(names).merge(

@@ -1,4 +1,4 @@
-"""A study so small that every number of its figures is known: base untrained, base+grpo with two seeds, four questions."""
+"""A study so small that all numbers of its figures are known: base untrained, base+grpo with two seeds, 4 questions."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from analysis import Tables, from_frames
 
 ARMS = ("base", "base+grpo")
 T = 12.706204736432095
-"""97.5 % quantile of Student's t, one degree of freedom: the half-width of two values is T times half their distance."""
+"""97.5 % quantile of Student's t, one degree of freedom: two values have a half-width of T times half their distance."""
 
 QUESTIONS = pd.DataFrame(
     {
