@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from analysis.compare import compare
 from analysis.dictionary import dictionary, dictionary_files, undescribed
 from analysis.load import KEYS
 from analysis.tables.table import Column, Number, Table
@@ -38,6 +39,24 @@ def lines(page: str, heading: str) -> dict[str, list[str]]:
 
 def test_what_was_collected_is_all_described():
     assert undescribed(list(dictionary_files(MICRO, []))) == []
+
+
+def test_every_column_of_a_comparison_is_described(tmp_path):
+    """Of all tables and figures of results/micro as well; bootstraps change no column."""
+    compared = compare(MICRO, tmp_path, draws=0)
+    figures = {path.stem: pd.read_csv(path) for path in compared.figure_paths if path.suffix == ".csv"}
+    assert len(figures) > 5
+    found = list(dictionary_files(MICRO, list(compared.sheets.values()), figures, compared.estimates))
+    assert undescribed(found) == []
+    names = {each.name for each in found}
+    written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.csv")}
+    assert written <= names
+    for each in found:
+        if each.name.endswith(".csv"):
+            assert [entry.column for entry in each.entries] == list(pd.read_csv(tmp_path / each.name).columns)
+    assert compared.dictionary.read_text() == dictionary(
+        MICRO, list(compared.sheets.values()), figures, compared.estimates
+    )
 
 
 def test_a_collected_column_has_its_type_unit_key_and_description():
