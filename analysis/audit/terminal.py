@@ -42,7 +42,7 @@ def render(result: Audit) -> RenderableType:
         line.add_row(mark, Text(finding.sentence))
         lines.append(line)
     foot = [
-        f"{check.check}: {check.examined} {check.unit}"
+        f"{check.check}: {check.unit}: {check.examined}"
         + "".join(f", {number} not examined ({reason})" for reason, number in check.skipped.items())
         for check in result.checks
     ]
