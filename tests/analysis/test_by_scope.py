@@ -1,0 +1,146 @@
+"""Contrasts by task, source and suite: those of the questions alone, the worst marked, nothing hidden by a mean."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from small_study import IMAGES, SIZE, TASKS, draw, questions, rows_of, runs_of, small, with_contrasts
+from statsmodels.stats.multitest import multipletests
+
+from analysis import by_scope, contrasts, declare, from_frames
+from analysis.scopes import SUITES, scopes
+
+VALUES = draw(5, a=(4, 0.75), b=(3, 0.45), base=(0, 0.3), tuned=(0, 0.6))
+PAIRS = ({"a": "a", "b": "b"}, {"a": "a", "b": "b", "pairing": "seed", "name": "paired"}, {"a": "tuned", "b": "base"})
+
+
+def accuracy(arm: str, chosen: np.ndarray) -> list[float]:
+    return [100.0 * np.array(right)[chosen].mean() for right in VALUES[arm].values()]
+
+
+def test_a_task_is_the_same_contrast_on_its_questions_alone() -> None:
+    tables = with_contrasts(small(VALUES), *PAIRS)
+    found = {(each.contrast, each.scope): each for each in by_scope(tables, contrasts(tables, draws=0))}
+    assert set(found) == {(name, task) for name in ("a-vs-b", "paired", "tuned-vs-base") for task in ("Depth", "Count")}
+    for task in ("Depth", "Count"):
+        chosen = np.array(TASKS) == task
+        a, b = accuracy("a", chosen), accuracy("b", chosen)
+        welch = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+        paired = stats.ttest_rel(a[:3], b).confidence_interval(0.95)
+        for name, expected in (("a-vs-b", welch), ("paired", paired)):
+            interval = found[name, task].combined.interval
+            assert (interval.low, interval.high) == (pytest.approx(expected[0]), pytest.approx(expected[1]))
+        alone = from_frames(
+            rows_of({"tuned": VALUES["tuned"], "base": VALUES["base"]}).iloc[np.tile(chosen, 2)],
+            questions()[chosen],
+            runs_of({"tuned": VALUES["tuned"], "base": VALUES["base"]}),
+        )
+        (expected,) = contrasts(with_contrasts(alone, PAIRS[2]), draws=0)
+        interval = found["tuned-vs-base", task].combined.interval
+        assert interval.low == pytest.approx(expected.interval.low)
+        assert interval.standard_error == pytest.approx(expected.interval.standard_error)
+        assert (interval.n, interval.clusters) == (chosen.sum(), len({IMAGES[i] for i in np.flatnonzero(chosen)}))
+
+
+def test_p_values_are_adjusted_over_all_lines() -> None:
+    tables = with_contrasts(small(VALUES), *PAIRS)
+    found = by_scope(tables, contrasts(tables, draws=0))
+    raw = [each.combined.interval.p for each in found]
+    assert len(raw) == 6
+    assert [each.p_adjusted for each in found] == pytest.approx(multipletests(raw, method="fdr_bh")[1])
+
+
+def lifted(tasks: list[str], sources: list[str], right_of: dict[str, int]) -> list:
+    """tuned is right where ``right_of`` of its task or source says so, base never: by_scope of the difference."""
+    right = [int(right_of.get(task, 0) or right_of.get(source, 0)) for task, source in zip(tasks, sources, strict=True)]
+    values = {"tuned": {None: right}, "base": {None: [0] * SIZE}}
+    tables = with_contrasts(small(values, questions(task=tasks, source=sources)), {"a": "tuned", "b": "base"})
+    return by_scope(tables, contrasts(tables, draws=0))
+
+
+def test_the_worst_is_the_lowest_of_its_kind() -> None:
+    tasks = ["Count", "Depth", "Distance"] * 7 + ["Count", "Count"]
+    found = lifted(tasks, ["x"] * SIZE, {"Count": 1, "Distance": 1})
+    assert {each.scope: each.worst for each in found} == {"Count": False, "Depth": True, "Distance": False}
+    assert {each.kind for each in found} == {"task"}
+
+
+def test_the_worst_of_tasks_and_of_sources_are_marked_apart_and_totals_never() -> None:
+    tasks = (["Count"] * 8) + (["Depth"] * 15)
+    sources = (["ADE20K", "COCO"] * 4) + (["Omni3D"] * 15)
+    found = lifted(tasks, sources, {"ADE20K": 1, "Omni3D": 1})
+    kinds = {each.scope: (each.kind, each.worst) for each in found}
+    assert kinds == {
+        "benchmark": ("total", False),
+        "Count": ("task", True),
+        "Depth": ("task", False),
+        "ADE20K": ("source", False),
+        "COCO": ("source", True),
+        "Omni3D": ("source", False),
+    }
+
+
+def two_suites() -> tuple:
+    """Suite big has 20 questions where a is ahead, suite little 3 where a is behind."""
+    asked = pd.DataFrame({"suite": ["big"] * 20 + ["little"] * 3, "question": [*range(20), *range(3)]})
+    asked = asked.assign(task=["Count", "Depth"] * 10 + ["Count"] * 3, image=[f"{i}" for i in IMAGES], source="x")
+    rows = []
+    for arm, (big, little) in {"a": (0.9, 0.0), "b": (0.2, 1.0)}.items():
+        for seed in range(3):
+            rng = np.random.default_rng(seed + 10 * len(rows))
+            for suite, question in zip(asked["suite"], asked["question"], strict=True):
+                right = bool(rng.random() < big) if suite == "big" else bool(little)
+                rows.append((f"{arm}/{seed}", arm, seed, suite, question, right))
+    columns = ["run", "arm", "seed", "suite", "question", "correct"]
+    return asked, pd.DataFrame(rows, columns=columns)
+
+
+def test_several_suites_count_alike_and_none_is_hidden() -> None:
+    asked, answers = two_suites()
+    tables = from_frames(answers, asked)
+    tables = with_contrasts(tables, {"a": "a", "b": "b", "pairing": "seed"})
+    results = contrasts(tables, draws=0)
+    by_seed = answers.groupby(["arm", "seed", "suite"])["correct"].mean() * 100
+    per_suite = {suite: by_seed.xs(suite, level="suite") for suite in ("big", "little")}
+    mean = (per_suite["big"] + per_suite["little"]) / 2
+    expected = stats.ttest_rel(mean["a"], mean["b"]).confidence_interval(0.95)
+    (result,) = results
+    assert (result.interval.low, result.interval.high) == (pytest.approx(expected[0]), pytest.approx(expected[1]))
+    overall = answers.groupby(["arm", "seed"])["correct"].mean() * 100
+    assert result.interval.mean != pytest.approx((overall["a"] - overall["b"]).mean(), abs=5)
+
+    found = {each.scope: each for each in by_scope(tables, results)}
+    assert list(scopes(tables.questions)) == [
+        *(SUITES, "big", "big: Count", "big: Depth", "little", "little: Count"),
+    ]
+    assert set(found) == {"big", "big: Count", "big: Depth", "little", "little: Count"}
+    assert {name: each.kind for name, each in found.items()} == {
+        name: "suite" if ":" not in name else "task" for name in found
+    }
+    assert {name for name, each in found.items() if each.worst} == {"little", "little: Count"}
+    # a is behind by 100 points in each seed there, without any spread
+    assert found["little"].combined.interval.mean == -100.0
+    assert found["big"].combined.interval.mean > 50
+    for suite, values in per_suite.items():
+        difference = (values["a"] - values["b"]).mean()
+        assert found[suite].combined.interval.mean == pytest.approx(difference)
+
+
+def test_a_joint_bootstrap_gives_every_line_its_own_interval() -> None:
+    tables = with_contrasts(small(VALUES), PAIRS[1])
+    results = contrasts(tables, draws=400)
+    found = {each.scope: each.bootstrap for each in by_scope(tables, results, draws=400)}
+    share = np.mean(np.array(TASKS) == "Depth")
+    parts = share * found["Depth"].estimate + (1 - share) * found["Count"].estimate
+    assert parts == pytest.approx(results[0].bootstrap.estimate)
+    assert found["Depth"].standard_error > results[0].bootstrap.standard_error
+
+
+def test_a_contrast_without_an_estimate_has_no_lines() -> None:
+    tables = small({"a": VALUES["a"], "b": {}, "base": VALUES["base"]} | {"b": {0: VALUES["b"][0]}})
+    tables.runs.loc[tables.runs["arm"] == "b", "state"] = "failed"
+    gone = declare(tables, "a", {"arm": "b", "rule": "none"})
+    tables.study["contrasts"] = [gone]
+    results = contrasts(tables, draws=0)
+    assert results[0].interval is None
+    assert by_scope(tables, results) == []
