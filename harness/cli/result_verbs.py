@@ -66,11 +66,17 @@ def rescore(
 
 @app.command()
 def compare(
-    study: StudyPath = DEFAULT_STUDY,
+    study: Annotated[
+        Path, typer.Argument(metavar="STUDY", help="The study file, or a collected folder such as results/micro.")
+    ] = DEFAULT_STUDY,
     overrides: Overrides = None,
     results: ResultsPath = None,
 ) -> None:
-    """Make tables and figures from the collected tables and print the comparison. Nothing is collected anew."""
+    """Make tables, figures and verdicts from the collected tables and print them. Nothing is collected anew."""
+    if study.is_dir():
+        if results is not None or overrides:
+            refuse(f"{study} is a collected folder already; leave --results and --set out, or name a study file")
+        results = study
     print_comparison(results_folder(results, None if results else load_plan(study, overrides)), make_console())
 
 
