@@ -45,6 +45,8 @@ class ContrastResult:
     family: str | None
     checkpoint: str
     """Which checkpoint: ``last``, ``best_half``, ``mean_last``."""
+    exclusions: tuple[str, ...]
+    """Which runs are left out though they have values: ``failed_checks``."""
     combined: Combined
     """The sides on the questions and runs that entered."""
     planned: int
@@ -236,6 +238,7 @@ def contrast(tables: Tables, declared: Mapping[str, Any], draws: int = DRAWS) ->
         alpha=declared["alpha"],
         family=declared["family"],
         checkpoint=declared["checkpoint"],
+        exclusions=tuple(declared["exclusions"]),
         combined=combined,
         planned=sum(part.values.planned for _, part in parts),
         lost=_lost(parts, "lost") | combined.unpaired,

@@ -61,6 +61,8 @@ class FormatResult:
 
     contrast: str
     labels: tuple[str, str]
+    alpha: float
+    """1 - level of every interval."""
     by_rule: tuple[RuleResult, ...]
     options: tuple[RuleResult, ...]
     """By the likelihood of the options, where both arms were asked so."""
@@ -81,11 +83,11 @@ def _format(tables: Tables, result: ContrastResult) -> FormatResult:
     by_rule = []
     for rule in tables.rules:
         combined = _read_by(tables, result, rule, result.a.protocol, result.b.protocol)
-        parsed = (_parsed(tables, result.a, rule), _parsed(tables, result.b, rule))
+        parsed = (_parsed(tables, result, result.a, rule), _parsed(tables, result, result.b, rule))
         decides = result.a.rule == result.b.rule == rule
         by_rule.append(RuleResult(rule, rule, combined, parsed, decides))
     options = tuple(_options(tables, result)) if result.a.step is None and result.b.step is None else ()
-    return FormatResult(result.name, result.labels, tuple(by_rule), options, _split(tables, result))
+    return FormatResult(result.name, result.labels, result.alpha, tuple(by_rule), options, _split(tables, result))
 
 
 def _read_by(tables: Tables, result: ContrastResult, rule: str, protocol_a: str, protocol_b: str) -> Combined:
@@ -93,7 +95,8 @@ def _read_by(tables: Tables, result: ContrastResult, rule: str, protocol_a: str,
         "a": {"arm": result.a.arm, "protocol": protocol_a, "rule": rule, "step": result.a.step},
         "b": {"arm": result.b.arm, "protocol": protocol_b, "rule": rule, "step": result.b.step},
     }
-    declared = declare(tables, sides["a"], sides["b"], pairing=result.pairing, alpha=result.alpha)
+    fields = {"pairing": result.pairing, "alpha": result.alpha, "exclusions": list(result.exclusions)}
+    declared = declare(tables, sides["a"], sides["b"], **fields)
     return combine_declared(tables, declared, [part for _, part in parts_of(tables, declared)])
 
 
@@ -119,8 +122,9 @@ def _option_protocols(tables: Tables, arm: str) -> list[str]:
     ]
 
 
-def _parsed(tables: Tables, side: Side, rule: str) -> float | None:
-    found = side_values(tables, Side(side.arm, side.protocol, rule, side.own, side.step), "accuracy", column="status")
+def _parsed(tables: Tables, result: ContrastResult, side: Side, rule: str) -> float | None:
+    read = Side(side.arm, side.protocol, rule, side.own, side.step)
+    found = side_values(tables, read, "accuracy", result.exclusions, "status")
     shares = [float(np.mean(run.values == "ok")) for run in found.found]
     return 100.0 * sum(shares) / len(shares) if shares else None
 

@@ -6,7 +6,7 @@ from analysis.formats import FormatResult, RuleResult
 from analysis.load import Tables
 from analysis.scores import arm_table
 from analysis.sensitivity import Variation
-from analysis.tables.common import difference, ends, short_chance
+from analysis.tables.common import difference, ends, levels_text, short_chance
 from analysis.tables.table import Cell, Column, Number, Table, count
 from analysis.verdicts import INCONCLUSIVE
 from analysis.words import NONE
@@ -14,11 +14,12 @@ from analysis.words import NONE
 
 def formats(tables: Tables, results: Sequence[FormatResult]) -> Table:
     """Every contrast in accuracy under every rule on the same completions, and by option likelihood."""
+    levels = levels_text([result.alpha for result in results])
     columns = (
         Column("contrast", "contrast", "name of the contrast"),
         Column("rule", "read by", "scoring rule, or option likelihood under a protocol"),
         Column("estimate", "a − b", "difference in accuracy"),
-        Column("", "95 % interval"),
+        Column("", f"{levels} interval"),
         Column("parsed_a", "a: parsed %", "completions of a that the rule could read an answer from"),
         Column("parsed_b", "b: parsed %", "completions of b that the rule could read an answer from"),
         Column("decides", "", "the rule that decides the contrast"),
@@ -47,13 +48,14 @@ def _rule_row(result: FormatResult, each: RuleResult) -> tuple[Cell, ...]:
 
 def splits(tables: Tables, results: Sequence[FormatResult]) -> Table:
     """The gain of every contrast in accuracy: now parsed, now right."""
+    levels = levels_text([result.alpha for result in results])
     columns = (
         Column("contrast", "contrast", "name of the contrast"),
         Column("total", "a − b", "difference in accuracy"),
         Column("now_parsed", "now parsed", "right answers where the other side's could not be read, minus the reverse"),
-        Column("", "95 % interval"),
+        Column("", f"{levels} interval"),
         Column("now_right", "now right", "difference where both sides' answers could be read"),
-        Column("", "95 % interval"),
+        Column("", f"{levels} interval"),
         Column("share", "parsed's share %", "share of the gain that goes with parse status"),
     )
     rows: list[tuple[Cell, ...]] = []
