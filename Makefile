@@ -37,7 +37,7 @@ check: $(VENV)/.installed-test
 rehearse: $(VENV)/.installed
 	for study in sweeps/*.yaml; do $(VENV)/bin/ablate rehearse $$study || exit 1; done
 
-# Coverage of the intervals and errors of the tests, by simulation (about 6 minutes on two cores): results/coverage.
+# Coverage of the intervals and errors of the tests, by simulation (about 3 minutes on two cores): results/coverage.
 coverage: $(VENV)/.installed
 	$(VENV)/bin/python -m analysis.statistics.coverage
 
