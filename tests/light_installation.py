@@ -66,6 +66,10 @@ def main() -> None:
             assert path.read_bytes() == Path("micro/tables", path.name).read_bytes(), f"{path.name} is not as shipped"
         for study in ("micro", "paper"):
             assert "base+grpo" in command(ABLATE, "plan", ROOT / "sweeps" / f"{study}.yaml")
+        assert "grpo-vs-sft" in command(ABLATE, "power", ROOT / "sweeps" / "paper.yaml", "--out", "power")
+        assert Path("power/power_curve.png").exists()
+        assert "grpo-vs-sft" in command(ABLATE, "power", ROOT / "sweeps" / "micro.yaml", "--results", "micro")
+        command(ABLATE, "audit", ROOT / "results" / "published")
         assert "base+grpo" in command(ABLATE, "status", ROOT / "sweeps" / "micro.yaml")
         command(ABLATE, "collect", ROOT / "sweeps" / "micro.yaml", "--results", "empty")
         rules = ("--rule", "lenient", "--rule", "strict", "--rule", "authors")  # the last asks math-verify

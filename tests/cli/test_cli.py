@@ -10,7 +10,7 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-VERBS = ("plan", "run", "rehearse", "status", "logs", "clean", "show", "collect", "compare")
+VERBS = ("plan", "run", "rehearse", "status", "logs", "clean", "show", "collect", "compare", "power")
 STUDY = """\
 study: toy
 title: A toy
