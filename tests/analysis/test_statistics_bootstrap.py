@@ -5,6 +5,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.statistics import BootstrapSide, two_level_bootstrap
@@ -126,6 +128,18 @@ def test_names_of_clusters_and_size_of_weights_change_nothing() -> None:
     for one, other in zip(first, second, strict=True):
         assert (one.estimate, one.low, one.high) == tuple(map(pytest.approx, (other.estimate, other.low, other.high)))
     assert two_level_bootstrap(sides, CLUSTERS, WEIGHTS, paired=True, draws=200, seed=1) != first
+
+
+@given(st.permutations(range(12)))
+def test_order_of_questions_changes_nothing(order: list[int]) -> None:
+    def found(order: list[int]) -> list:
+        sides = [BootstrapSide(1.0, answers(3, 0)[:, order]), BootstrapSide(-1.0, answers(4, 1)[:, order])]
+        clusters, strata = np.array(CLUSTERS)[order], np.array(STRATA)[order]
+        weights = np.array(WEIGHTS)[:, order]
+        return two_level_bootstrap(sides, clusters, weights, paired=False, draws=50, strata=strata)
+
+    for one, other in zip(found(list(range(12))), found(order), strict=True):
+        assert (one.estimate, one.low, one.high) == tuple(map(pytest.approx, (other.estimate, other.low, other.high)))
 
 
 def test_all_right_has_no_spread() -> None:
