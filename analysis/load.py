@@ -227,8 +227,8 @@ def _default_study(frames: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
             {"name": arm, "levels": {}, "protocol": protocols.get(arm, default), "curve_questions": 0} for arm in names
         ],
         "factors": {},
-        "protocols": {str(name): {"method": "generate"} for name in sorted(set(answers["protocol"]))},
-        "rules": sorted(set(answers["rule"])),
+        "protocols": {str(name): {"method": "generate"} for name in sorted({default, *answers["protocol"]})},
+        "rules": sorted(set(answers["rule"])) or ["default"],
         "seeds": sorted({int(seed) for seed in runs["seed"].dropna()}),
         "contrasts": [],
         "claims": [],
