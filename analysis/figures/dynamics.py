@@ -38,9 +38,9 @@ def frame(tables: Tables, table: ArmTable) -> pd.DataFrame:
     accuracy = grouped.agg(value=("correct", "mean"), questions=("correct", "size")).reset_index()
     accuracy = accuracy.assign(value=100.0 * accuracy["value"].astype(float), measure="accuracy")
     # Frames at hand may have no completions.
-    completions = (
-        tables.completions if "tokens" in tables.completions else tables.completions.assign(tokens=float("nan"))
-    )
+    completions = tables.completions
+    if "tokens" not in completions:
+        completions = completions.assign(tokens=float("nan"))
     lengths = completions[(completions["phase"] == "curve").to_numpy()]
     tokens = lengths.groupby(["run", "protocol", "step"], observed=True, sort=True)["tokens"].mean().reset_index()
     names = {"run": object, "protocol": object}

@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator
 
 SINGLE = 3.4
 """Width of a figure in one column of a paper, in inches."""
@@ -122,11 +123,15 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def settle(figure: Figure) -> Figure:
-    """Lay the figure out once and for all, so that every file of it shows the same."""
+    """Lay the figure out once and for all, so that every file of it shows the same, and a notebook too."""
     # The engine measures what its last pass placed: one pass leaves labels on the edge.
     for _ in range(2):
         figure.draw_without_rendering()
     figure.set_layout_engine("none")
+    # Else the ticks would be chosen anew when the figure is drawn, under whatever style is then in use.
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(FixedLocator(axis.get_majorticklocs().tolist()))
     return figure
 
 

@@ -9,7 +9,7 @@ from analysis import Tables, from_frames
 
 ARMS = ("base", "base+grpo")
 T = 12.706204736432095
-"""97.5 % quantile of Student's t, one degree of freedom: two values have a half-width of T times half their distance."""
+"""97.5 % quantile of Student's t, one degree of freedom: two values' half-width is T times half their distance."""
 
 QUESTIONS = pd.DataFrame(
     {
