@@ -242,12 +242,18 @@ def _with_defaults(frame: pd.DataFrame, defaults: Mapping[str, Any]) -> pd.DataF
 
 
 def _assemble(study: dict[str, Any], frames: dict[str, pd.DataFrame], where: Callable[[str], str]) -> Tables:
-    arms = {arm["name"] for arm in study["arms"]}
+    arms, runs = {arm["name"] for arm in study["arms"]}, set(frames["runs"]["run"])
     for name, frame in frames.items():
         if "arm" in frame and (strangers := sorted(set(frame["arm"].unique()) - arms)):
             raise CollectedError(
                 f"{where(name)}: unknown arm {strangers[0]!r}; study.json declares {', '.join(sorted(arms))}. The"
                 " files come from different collections; collect the study anew: ablate collect"
+            )
+        # a run that isn't planned would enter nothing, and nobody would be told
+        if "run" in frame and (strangers := sorted(set(frame["run"].unique()) - runs)):
+            raise CollectedError(
+                f"{where(name)}: run {strangers[0]!r} is not among the {len(runs)} of the table runs. The files come"
+                " from different collections; collect the study anew: ablate collect"
             )
         if name in _LARGE:
             frames[name] = _with_position(frame, frames["questions"], where(name))
