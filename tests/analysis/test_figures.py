@@ -21,7 +21,7 @@ from matplotlib.text import Text
 from analysis import Tables, arm_table, load
 from analysis.compare import analyse
 from analysis.figure_frames import figure_frames
-from analysis.figures import GIVEN, OWN, looks, power, write_figures
+from analysis.figures import GIVEN, OWN, looks, power, seeds, write_figures
 from analysis.figures.style import DOUBLE, SINGLE
 from analysis.figures.write import DPI, FORMATS
 
