@@ -82,24 +82,33 @@ class PlannedTest:
         return Design(self.coefficients, ns, self.paired, correlation if self.paired else 0.0)
 
     def power(self, difference: float, spread: Spread, alpha: float, questions: int | None) -> float | None:
-        """Probability that a true difference is found, at a level; None where the spread isn't known."""
+        """Probability that a true difference is found, at a level; None where the spread isn't known.
+
+        Of Welch's test with its degrees of freedom estimated, as the analysis will have to.
+        """
         if self.reason:
             return None
         if self.kind == "questions" and questions:
             return checkpoint_power(questions, spread.discordance, difference, alpha, spread.design_effect)
         if self.kind == "questions" or spread.sd is None:
             return None
-        return power_of(self.design(spread.correlation), difference, spread.sd, alpha)
+        return power_of(self.design(spread.correlation), difference, spread.sd, alpha, estimated_df=True)
 
-    def detectable(self, spread: Spread, alpha: float, power: float, questions: int | None) -> float | None:
-        """Smallest true difference that is found with a probability; None where the spread isn't known."""
+    def detectable(
+        self, spread: Spread, alpha: float, power: float, questions: int | None, estimated_df: bool = True
+    ) -> float | None:
+        """Smallest true difference that is found with a probability; None where the spread isn't known.
+
+        Args:
+            estimated_df: of Welch's test itself; else of the textbook's, which knows that the spreads are equal.
+        """
         if self.reason:
             return None
         if self.kind == "questions" and questions:
             return checkpoint_detectable(questions, spread.discordance, alpha, power, spread.design_effect)
         if self.kind == "questions" or spread.sd is None:
             return None
-        return detectable(self.design(spread.correlation), spread.sd, alpha, power)
+        return detectable(self.design(spread.correlation), spread.sd, alpha, power, estimated_df=estimated_df)
 
     def seeds_needed(self, difference: float, spread: Spread, alpha: float, power: float) -> int | None:
         """Runs of each side with seeds; None where none has, where the spread isn't known, or over `MOST_SEEDS`."""
@@ -107,7 +116,15 @@ class PlannedTest:
             return None
         correlation = spread.correlation if self.paired else 0.0
         return seeds_needed(
-            self.coefficients, self.paired, difference, spread.sd, alpha, power, correlation, largest=MOST_SEEDS
+            self.coefficients,
+            self.paired,
+            difference,
+            spread.sd,
+            alpha,
+            power,
+            correlation,
+            largest=MOST_SEEDS,
+            estimated_df=True,
         )
 
 

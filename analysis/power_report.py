@@ -72,6 +72,8 @@ class ContrastPower:
     """Probability that the planned runs show that difference."""
     detectable: float | None
     """Smallest difference that the planned runs show with the power asked for."""
+    textbook: float | None
+    """The same of Welch's test by the textbook, which knows the spreads to be equal; None for other tests."""
     seeds: int | None
     """Runs of each side with seeds that show the difference with the power asked for."""
     reason: str
@@ -175,6 +177,7 @@ def _contrast_power(
         difference=difference,
         power=test.power(difference, spread, alpha, questions) if possible and difference is not None else None,
         detectable=test.detectable(spread, alpha, wanted, questions),
+        textbook=test.detectable(spread, alpha, wanted, questions, False) if test.kind == "welch" else None,
         seeds=None if difference is None else test.seeds_needed(difference, spread, alpha, wanted),
         reason=reason,
     )
@@ -205,12 +208,12 @@ def power_frame(rows: Sequence[ContrastPower], most_own: int = 3) -> pd.DataFram
     for name, row in hardest.items():
         sd, alpha = row.spread.sd or 0.0, row.adjusted_alpha
         own = sorted(set(row.test.ns))[:most_own]
-        widest = detectable(_design(row, 3), sd, alpha, 0.95) or 0.0
+        widest = detectable(_design(row, 3), sd, alpha, 0.95, estimated_df=True) or 0.0
         label = f"{name}, α {alpha:.3g}"
         for seeds in sorted({*CURVE_SEEDS, *own}):
             design = _design(row, seeds)
             for difference in map(float, np.linspace(0.0, widest, POINTS)):
-                power = power_of(design, difference, sd, alpha)
+                power = power_of(design, difference, sd, alpha, estimated_df=True)
                 made.append((seeds, difference, power, sd, label, seeds in own, row.target))
     return pd.DataFrame(made, columns=["seeds", "difference", "power", "sd", "test", "own", "target"])
 
@@ -221,7 +224,8 @@ def _design(row: ContrastPower, seeds: int) -> Design:
 
 def _reach(row: ContrastPower) -> float:
     """What three seeds can see."""
-    return detectable(_design(row, 3), row.spread.sd or 0.0, row.adjusted_alpha, row.target) or 0.0
+    found = detectable(_design(row, 3), row.spread.sd or 0.0, row.adjusted_alpha, row.target, estimated_df=True)
+    return found or 0.0
 
 
 def summary(rows: Sequence[ContrastPower]) -> str:

@@ -118,6 +118,7 @@ def _footers(rows: Sequence[ContrastPower], costs: Costs | None) -> list[str]:
         " SD: of one run's value over seeds on these questions, the same on all sides; no error over questions."
         " r: correlation of two sides' runs of equal seeds.",
     ]
+    told += _welch(rows)
     told += _checkpoints(rows)
     lacking = [row for row in rows if row.difference is None]
     if lacking:
@@ -134,6 +135,23 @@ def _footers(rows: Sequence[ContrastPower], costs: Costs | None) -> list[str]:
             f" that share arms share them. {costs.basis}"
         )
     return told
+
+
+def _welch(rows: Sequence[ContrastPower]) -> list[str]:
+    """How far the textbook's power of Welch's test is from that of the test itself."""
+    differing = {
+        row.name: f"{row.name} {row.textbook:.{METRICS[row.metric].decimals}f}"
+        + ("" if row.metric == "accuracy" else f" {METRICS[row.metric].short}")
+        for row in rows
+        if row.textbook is not None
+    }
+    if not differing:
+        return []
+    return [
+        "Welch t: the power of the test itself, which estimates its degrees of freedom and so sees less with few seeds."
+        f" If it knew that the spreads are equal, as power formulas take for granted, seen would be:"
+        f" {', '.join(differing.values())}."
+    ]
 
 
 def _checkpoints(rows: Sequence[ContrastPower]) -> list[str]:
