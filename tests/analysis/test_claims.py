@@ -31,10 +31,26 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     return compare(folder)
 
 
-def claim_lines(text: str) -> dict[str, list[str]]:
-    """Cells of the claims' table by claim."""
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| H")]
-    return {line[0]: line for line in lines}
+COLUMNS = (
+    "printed",
+    "held against",
+    "measured",
+    "interval",
+    "verdict",
+    "because",
+    "single runs fall in",
+    "printed lies",
+)
+
+
+def claim_lines(text: str) -> dict[str, dict[str, str]]:
+    """Cells of the claims' table by claim and heading."""
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    return {line[0]: dict(zip(lines[0], line, strict=True)) for line in lines[2:] if line[0].startswith("H")}
+
+
+def cells(line: dict[str, str]) -> list[str]:
+    return [line[column] for column in COLUMNS]
 
 
 def test_every_claim_stands_beside_what_was_measured(compared: Comparison) -> None:
@@ -45,15 +61,15 @@ def test_every_claim_stands_beside_what_was_measured(compared: Comparison) -> No
     for name, contrast, printed in (("H1", "grpo-vs-base", "+28.09"), ("H2", "grpo-vs-sft", "+1.63")):
         interval = by_name[contrast].interval
         assert interval is not None
-        assert lines[name][:6] == [
-            *(name, f"Statement {name}.", "a paper, table 1", printed, contrast, f"{interval.mean:+.1f}")
-        ]
-        assert lines[name][6] == f"{interval.low:+.1f} to {interval.high:+.1f}"
-    assert lines["H4"][3:9] == ["+26.50", "–", "–", "–", "untestable", "there is no loader"]
+        bounds = f"{interval.low:+.1f} to {interval.high:+.1f}"
+        assert (lines[name]["statement"], lines[name]["source"]) == (f"Statement {name}.", "a paper, table 1")
+        assert cells(lines[name])[:4] == [printed, contrast, f"{interval.mean:+.1f}", bounds]
+        assert lines[name]["declared"] == "exploratory"
+    assert cells(lines["H4"])[:6] == ["+26.50", "–", "–", "–", "untestable", "there is no loader"]
     length = by_name["length"].interval
     assert length is not None
-    assert lines["H5"][3:6] == ["lower", "length", f"{length.mean:+.1f}"]
-    assert lines["H5"][7].startswith("contradicted")
+    assert cells(lines["H5"])[:3] == ["lower", "length", f"{length.mean:+.1f}"]
+    assert lines["H5"]["verdict"].startswith("contradicted")
     assert "- H1: By the printed totals." in text
     assert text.split("\n\n")[1] in compared.page.read_text()
 
@@ -117,7 +133,7 @@ def test_a_printed_score_stands_beside_single_runs_of_what_really_ran(fabricate:
     told = "lies {} what one run of instruct+grpo scores"
     for name, printed, place in (("H9-far", "3.50", "outside"), ("H9-near", "84.00", "within")):
         reason = f"{printed} {told.format(place)}"
-        assert lines[name][3:] == [
+        assert cells(lines[name]) == [
             *(printed, against, f"{interval.mean:.1f}", "–", "inconclusive", reason, bounds, place)
         ]
     assert "a − b" not in text
@@ -143,10 +159,10 @@ def test_a_printed_score_without_an_interval_says_why(
     tables = load(fabricate(lost=gone, claims=[claim("H9", figure=68.34, ran=RAN)]))
     table = claim_table(tables, claims(tables, []))
     assert table is not None
-    cells = claim_lines(table.markdown())["H9"]
-    assert cells[3] == "68.34"
-    assert (cells[5] == "–") == (len(lost) == 3)
-    assert cells[6:] == ["–", "inconclusive", reason, "–", "–"]
+    line = cells(claim_lines(table.markdown())["H9"])
+    assert line[0] == "68.34"
+    assert (line[2] == "–") == (len(lost) == 3)
+    assert line[3:] == ["–", "inconclusive", reason, "–", "–"]
     assert ("H9", "single") not in {(row, column) for _, row, column, *_ in table.estimates()}
 
 
