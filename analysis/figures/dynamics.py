@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.lines import Panel, draw_lines
-from analysis.figures.series import MEAN, REFERENCE, series_of, with_means
+from analysis.figures.series import MEAN, REFERENCE, line_notes, series_of, with_means
 from analysis.figures.wording import listed, sentence, span, value_text
 from analysis.load import Tables
 from analysis.scores import ArmTable
@@ -85,16 +85,14 @@ def caption(frame: pd.DataFrame, arms: Sequence[str]) -> str:
     said = []
     for measure, verb, unit in (("accuracy", "accuracy", "%"), ("tokens", "mean completion length", "tokens")):
         if ends[measure]:
-            said.append(f"{verb} goes {_told(ends[measure], unit)}")
+            said.append(f"{verb} {_told(ends[measure], unit)}")
     chance = frame.loc[frame["series"] == REFERENCE, "value"]
     steps = int(means["step"].max())
-    notes = ["thin lines are seeds and thick lines their means"]
-    if means["low"].notna().any():
-        notes.append("bands are 95 % t intervals of the mean over seeds")
+    notes = line_notes(means)
     if len(chance):
         notes.append(f"the dashed grey line is chance ({value_text(chance.iloc[0])} %)")
     return sentence(
-        f"over up to {steps:,} optimiser steps, {' and '.join(said)}"
+        f"over up to {steps:,} optimiser steps, {', and '.join(said)}"
         f" ({span(means['seeds'], 'seed')} per arm, greedy completions on {span(means['questions'], 'question')},"
         f" each arm under its own protocol); {listed(notes)}"
     )
@@ -111,11 +109,12 @@ def _ends(means: pd.DataFrame, arms: Sequence[str]) -> list[tuple[str, float, fl
 
 def _told(ends: list[tuple[str, float, float]], unit: str) -> str:
     if len(ends) <= 3:
-        return listed([f"from {value_text(a)} to {value_text(b)} {unit} in {arm}" for arm, a, b in ends])
-    up = sum(b > a for _, a, b in ends)
+        told = [f"from {value_text(first)} to {value_text(last)} {unit} in {arm}" for arm, first, last in ends]
+        return f"goes {listed(told)}"
+    up = sum(last > first for _, first, last in ends)
     most, least = max(ends, key=lambda each: each[2] - each[1]), min(ends, key=lambda each: each[2] - each[1])
-    told = [f"from {value_text(a)} to {value_text(b)} {unit} in {arm}" for arm, a, b in (most, least)]
-    return f"up in {up} of {len(ends)} arms, at one end {told[0]}, at the other {told[1]}"
+    told = [f"{arm} from {value_text(first)} to {value_text(last)} {unit}" for arm, first, last in (most, least)]
+    return f"rises in {up} of {len(ends)} arms (extremes: {listed(told)})"
 
 
 def _chance(tables: Tables, answers: pd.DataFrame) -> float | None:

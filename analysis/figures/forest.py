@@ -25,7 +25,7 @@ from analysis.figures.style import (
     with_legend,
     wrapped,
 )
-from analysis.figures.wording import counted, listed, sentence, signed_text
+from analysis.figures.wording import counted, levels, listed, sentence, signed_text
 
 COLUMNS = (
     "contrast", "label", "metric", "unit", "estimate", "low", "high", "low90", "high90", "margin", "family", "status",
@@ -34,7 +34,8 @@ COLUMNS = (
 """Columns of the frame: name; label (``a − b``); metric; its unit in the singular; the estimate (missing without one)
 and the ends of its 95 % and 90 % intervals (missing without); margin (missing without one); family (missing or empty
 without one); ``confirmatory`` or ``exploratory``; the verdict in a few words; the population that the interval speaks
-about. Rows are drawn in their order, families in that of their first row."""
+about. Optional: ``level`` of the interval from low to high where it isn't 0.95; that of the other is 2 level - 1. Rows
+are drawn in their order, families in that of their first row."""
 
 CONFIRMATORY = "confirmatory"
 INK = "0.12"
@@ -193,9 +194,9 @@ def _handles(frame: pd.DataFrame, markers: dict[str, str]) -> list[Handle]:
     if status - {CONFIRMATORY}:
         handles.append(grey_handle("exploratory (hollow)", marker="o", markerfacecolor="white", **point))
     if frame["low"].notna().any():
-        handles.append(grey_handle("95 % interval", color=INK, linewidth=0.8))
+        handles.append(grey_handle(f"{levels(frame)[0]} interval", color=INK, linewidth=0.8))
     if frame["low90"].notna().any():
-        handles.append(grey_handle("90 % interval", color=INK, linewidth=2.4, solid_capstyle="butt"))
+        handles.append(grey_handle(f"{levels(frame)[1]} interval", color=INK, linewidth=2.4, solid_capstyle="butt"))
     if frame["margin"].notna().any():
         handles.append(Patch(facecolor=BAND, label="margin"))
     if len(markers) > 1:
@@ -219,10 +220,11 @@ def caption(frame: pd.DataFrame) -> str:
     known = frame[frame["low"].notna()]
     above, below = int((known["low"] > 0).sum()), int((known["high"] < 0).sum())
     confirmatory = int((frame["status"] == CONFIRMATORY).sum())
+    outer, inner = levels(frame)
     told = [
         f"{counted(len(frame), 'declared contrast')} ({confirmatory} confirmatory, {len(frame) - confirmatory}"
-        f" exploratory): the 95 % interval lies above zero in {above}, below in {below} and holds zero in"
-        f" {len(known) - above - below}"
+        f" exploratory): the {outer} interval lies above zero in {above}, below in {below} and holds zero"
+        f" in {len(known) - above - below}"
     ]
     without = len(frame) - len(known)
     if without:
@@ -235,14 +237,14 @@ def caption(frame: pd.DataFrame) -> str:
             f"clearest is {most['label']} with {signed_text(most['estimate'])} {most['unit']}s"
             f" ({signed_text(most['low'])} to {signed_text(most['high'])})"
         )
-    notes = ["thin bars are 95 % and thick ones 90 % intervals"]
+    notes = [f"thin bars are {outer} and thick ones {inner} intervals" if len(known) else "points are estimates"]
     populations = set(known["population"]) - {""}
     if len(populations) == 1:
-        notes[0] += f" for {populations.pop()}"
+        notes[0] += f" (population: {populations.pop()})"
     elif populations:
         notes.append("markers tell the population that an interval speaks about")
     if frame["margin"].notna().any():
-        notes.append("grey bands margins")
+        notes.append("grey bands are margins")
     if 0 < confirmatory < len(frame):
-        notes.append("filled points confirmatory")
-    return sentence(f"{', '.join(told)}; {listed(notes)}")
+        notes.append("filled points are confirmatory")
+    return sentence(f"{', '.join(told)}; {', '.join(notes)}")

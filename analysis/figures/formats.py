@@ -21,12 +21,12 @@ from analysis.figures.style import (
     styled,
     with_legend,
 )
-from analysis.figures.wording import listed, sentence, signed_text
+from analysis.figures.wording import levels, listed, sentence, signed_text
 
 COLUMNS = ("contrast", "label", "part", "estimate", "low", "high")
 """Columns of the frame: contrast and its label (``a − b``), part (``now parsed``, ``now right``, ...), estimate
-(percentage points) and the ends of its 95 % interval (missing without one). A part called ``total`` is drawn as a
-diamond; without one it is the sum. Rows are drawn in their order."""
+(percentage points) and the ends of its interval (missing without one). A part called ``total`` is drawn as a diamond;
+without one it is the sum. Optional: ``level`` (of the intervals; 0.95 without). Rows are drawn in their order."""
 
 TOTAL = "total"
 _HATCHES = ("", "////", "....", "xxxx")
@@ -54,7 +54,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     handles: list[Handle] = [Patch(label=part, **looks[part]) for part in parts]
     handles.append(grey_handle(TOTAL, linestyle="", marker="D", markersize=3.5, markerfacecolor="white", color="0.1"))
     if frame["low"].notna().any():
-        handles.append(grey_handle("95 % interval", color="0.1", linewidth=0.8))
+        handles.append(grey_handle(f"{levels(frame)[0]} interval", color="0.1", linewidth=0.8))
     row = max(0.3, 0.12 + 0.125 * max(map(lines_of, names)))
     figure, above = with_legend(SINGLE, 0.42 + row * len(rows), handles)
     axes = above.subplots()
@@ -115,9 +115,9 @@ def caption(frame: pd.DataFrame) -> str:
     sizes = wide.loc[most].astype(float).tolist()
     told = listed([f"{signed_text(size)} {part}" for size, part in zip(sizes, parts, strict=True)])
     led = int((wide.abs().idxmax(axis=1) == parts[0]).sum())
-    bars = ", bars with whiskers are parts with 95 % intervals" if frame["low"].notna().any() else ", bars are parts"
+    whiskers = f" with {levels(frame)[0]} intervals" if frame["low"].notna().any() else ""
     return sentence(
         f"the difference in accuracy of {labels[most]}, the largest, is {signed_text(sum(sizes))} percentage"
         f" points: {told}; “{parts[0]}” is the largest part in {led} of {len(wide)}"
-        f" contrast{'s' * (len(wide) != 1)}{bars} and diamonds totals"
+        f" contrast{'s' * (len(wide) != 1)}, bars are parts{whiskers} and diamonds totals"
     )

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.lines import Panel, draw_lines
-from analysis.figures.series import MEAN, step_label, windows
+from analysis.figures.series import MEAN, line_notes, step_label, windows
 from analysis.figures.wording import counted, listed, sentence, span, value_text
 from analysis.load import Tables
 from analysis.scores import ArmTable
@@ -54,14 +54,11 @@ def caption(frame: pd.DataFrame, arms: Sequence[str]) -> str:
         arm, first, last = max(ends, key=lambda each: (abs(each[2] - each[1]), each[0]))
         name = TOTAL if part == TOTAL else part.replace("_", " ")
         told.append(f"{name} from {value_text(first, 2)} to {value_text(last, 2)} in {arm}")
-    notes = "thin lines are seeds and thick lines their means"
-    if means["low"].notna().any():
-        notes += ", bands 95 % t intervals of the mean over seeds"
     return sentence(
         f"the mean reward of a rollout and its parts over training, each told of the arm where it moves most:"
         f" {listed(told)} ({counted(int(means['arm'].nunique()), 'arm')},"
         f" {span(means['seeds'], 'seed')} each, each point the mean of"
-        f" {counted(int(frame['window'].max()), 'optimiser step')}); {notes}"
+        f" {counted(int(frame['window'].max()), 'optimiser step')}); {listed(line_notes(means))}"
     )
 
 

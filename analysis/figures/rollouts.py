@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.lines import Panel, draw_lines
-from analysis.figures.series import MEAN, step_label, windows
-from analysis.figures.wording import counted, sentence, span, value_text
+from analysis.figures.series import MEAN, line_notes, step_label, windows
+from analysis.figures.wording import counted, listed, sentence, span, value_text
 from analysis.load import Tables
 from analysis.scores import ArmTable
 
@@ -56,10 +56,7 @@ def caption(frame: pd.DataFrame, arms: Sequence[str]) -> str:
         told.append(text)
     if len(told) > 4:
         told = [*told[:3], f"as drawn in {len(told) - 3} further arms"]
-    notes = "thin lines are seeds and thick lines their means"
-    if means["low"].notna().any():
-        notes += ", bands 95 % t intervals of the mean over seeds"
     return sentence(
-        f"mean rollout length goes {', '.join(told)} ({span(means['seeds'], 'seed')} per arm, each point the mean of"
-        f" {counted(int(frame['window'].max()), 'optimiser step')}); {notes}"
+        f"mean rollout length goes {listed(told)} ({span(means['seeds'], 'seed')} per arm, each point the mean of"
+        f" {counted(int(frame['window'].max()), 'optimiser step')}); {listed(line_notes(means))}"
     )

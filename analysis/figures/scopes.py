@@ -10,13 +10,13 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.rows import name_text, row_panels
 from analysis.figures.style import GREY, Handle, grey_handle, settle, styled
-from analysis.figures.wording import counted, sentence, signed_text
+from analysis.figures.wording import counted, levels, sentence, signed_text
 
 COLUMNS = ("contrast", "scope", "estimate", "low", "high", "worst")
-"""Columns of the frame: contrast, scope (overall, task, source, ...), estimate (in ``unit``) and the ends of its 95 %
+"""Columns of the frame: contrast, scope (overall, task, source, ...), estimate (in ``unit``) and the ends of its
 interval (missing without one), worst (true for the scope where side a does worst against side b). Optional columns:
-``label`` (of the contrast, ``a − b``), ``unit`` (in the singular; percentage point without). Contrasts and scopes are
-drawn in the order of the rows."""
+``label`` (of the contrast, ``a − b``), ``unit`` (in the singular; percentage point without), ``level`` (of the
+intervals; 0.95 without). Contrasts and scopes are drawn in the order of the rows."""
 
 _INK = "0.12"
 
@@ -32,7 +32,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     contrasts, scopes = list(dict.fromkeys(frame["contrast"])), list(dict.fromkeys(frame["scope"]))
     worst = sns.color_palette("colorblind", 10)[3]
     handles: list[Handle] = [
-        grey_handle("difference, 95 % interval", color=_INK, marker="o", markersize=3.5, linewidth=0.9),
+        grey_handle(f"difference, {levels(frame)[0]} interval", color=_INK, marker="o", markersize=3.5, linewidth=0.9),
         grey_handle("worst task or source of the contrast", color=worst, marker="v", markersize=4.5, linewidth=0.9),
     ]
     labels = frame.drop_duplicates("contrast").set_index("contrast")["label"]
@@ -78,14 +78,14 @@ def caption(frame: pd.DataFrame) -> str:
     worst = frame[frame["worst"] & frame["estimate"].notna()]
     count = counted(frame["contrast"].nunique(), "contrast")
     if worst.empty:
-        return sentence(f"differences of {count} by task and source with 95 % intervals")
+        return sentence(f"differences of {count} by task and source with {levels(frame)[0]} intervals")
     # A contrast may have a worst task and a worst source: the lower one is told.
     lowest = worst.sort_values("estimate", kind="stable").drop_duplicates("contrast")
     row: Any = lowest.iloc[0]
-    ends = "" if pd.isna(row["low"]) else f", 95 % interval {signed_text(row['low'])} to {signed_text(row['high'])}"
+    ends = "" if pd.isna(row["low"]) else f"; {signed_text(row['low'])} to {signed_text(row['high'])}"
     loss = int((lowest["estimate"] < 0).sum())
     return sentence(
         f"{count} by task and source: the worst of each (triangle) is under zero in {loss} of {len(lowest)}, and lowest"
-        f" is {row['scope']} for {row['label']} ({signed_text(row['estimate'])} {row['unit']}s{ends}); bars are 95 %"
-        " intervals"
+        f" is {row['scope']} for {row['label']} ({signed_text(row['estimate'])} {row['unit']}s{ends}); bars are"
+        f" {levels(frame)[0]} intervals"
     )

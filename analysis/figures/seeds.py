@@ -137,9 +137,14 @@ def caption(frame: pd.DataFrame, arms: Sequence[str]) -> str:
         told += f"; seeds spread most in {arm} ({value_text(few)} to {value_text(many)} %)"
     chance = frame.loc[(frame["scope"] == first) & (frame["arm"] == "chance"), "accuracy"]
     lines = f", chance is {value_text(chance.iloc[0])} %" if len(chance) else ""
+    marks = []
+    if means["low"].notna().any():
+        marks.append("diamonds are means over seeds and bars their 95 % t intervals over seeds")
+    if means["low"].isna().any():
+        marks.append("hollow diamonds are single runs")
     return sentence(
         f"final accuracy ({first}) on {counted(int(frame['questions'].iloc[0]), 'question')} by arm: {told}{lines};"
-        " diamonds are means over seeds, bars their 95 % t intervals over seeds, hollow diamonds single runs"
+        f" {', '.join(marks)}"
     )
 
 

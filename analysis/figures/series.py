@@ -82,6 +82,18 @@ def windows(tables: Tables, columns: dict[str, str], order: Sequence[str]) -> pd
     return with_means(frame, ["arm", "measure", "step"], order).assign(window=window)[names]
 
 
+def line_notes(means: pd.DataFrame) -> list[str]:
+    """What lines and bands are, for a caption.
+
+    Args:
+        means: rows of series ``mean``.
+    """
+    if means["seeds"].max() < 2:
+        return ["lines are single runs"]
+    notes = ["thin lines are seeds and thick lines their means"]
+    return [*notes, "bands are 95 % t intervals of the mean over seeds"] if means["low"].notna().any() else notes
+
+
 def step_label(frame: pd.DataFrame) -> str:
     """Label of the horizontal axis of a frame of `windows`."""
     window = int(frame["window"].max())

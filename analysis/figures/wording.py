@@ -36,3 +36,16 @@ def span(numbers: pd.Series, word: str) -> str:
 def sentence(text: str) -> str:
     """With a capital and a full stop."""
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def levels(frame: pd.DataFrame) -> tuple[str, str]:
+    """What the intervals of contrasts are called, that of direction and that of equivalence.
+
+    Args:
+        frame: with a column ``level`` where contrasts have declared levels of their own; 95 % without.
+    """
+    found = set(frame["level"].dropna().round(6)) if "level" in frame else {0.95}
+    if len(found) != 1:
+        return "1 − α", "1 − 2α"
+    level = found.pop()
+    return f"{100 * level:g} %", f"{100 * (2 * level - 1):g} %"

@@ -60,6 +60,8 @@ class GivenFigure:
 
     columns: tuple[str, ...]
     """That the frame must have."""
+    value: str
+    """The column of the numbers; where all are missing there is nothing to show."""
     draw: Callable[[pd.DataFrame], Figure]
     caption: Callable[[pd.DataFrame], str]
 
@@ -75,10 +77,10 @@ OWN: dict[str, OwnFigure] = {
 """Figures by name, in the order in which a page shows them."""
 
 GIVEN: dict[str, GivenFigure] = {
-    "forest": GivenFigure(forest.COLUMNS, forest.draw, forest.caption),
-    "scopes": GivenFigure(scopes.COLUMNS, scopes.draw, scopes.caption),
-    "formats": GivenFigure(formats.COLUMNS, formats.draw, formats.caption),
-    "power": GivenFigure(power.COLUMNS, power.draw, power.caption),
+    "forest": GivenFigure(forest.COLUMNS, "estimate", forest.draw, forest.caption),
+    "scopes": GivenFigure(scopes.COLUMNS, "estimate", scopes.draw, scopes.caption),
+    "formats": GivenFigure(formats.COLUMNS, "estimate", formats.draw, formats.caption),
+    "power": GivenFigure(power.COLUMNS, "power", power.draw, power.caption),
 }
 
 
@@ -88,7 +90,7 @@ def write_figures(
     """Draw every figure that has data.
 
     Args:
-        extra: frames of the figures `GIVEN`, by name; an empty one is no figure.
+        extra: frames of the figures `GIVEN`, by name; one without rows or numbers is no figure.
 
     Returns:
         By name, in the order of `OWN` and `GIVEN`. A figure without data is left out, and what an earlier call left of
@@ -112,6 +114,8 @@ def write_figures(
             continue
         if missing := [column for column in given.columns if column not in frame]:
             raise ValueError(f"the frame of figure {name!r} lacks the column {missing[0]!r}")
+        if frame[given.value].isna().all():
+            continue
         written[name] = Written(save(given.draw(frame), frame, folder / name), given.caption(frame))
     for name in {*OWN, *GIVEN} - set(written):
         for suffix in FORMATS:

@@ -175,7 +175,9 @@ def test_forest_counts_sides_of_zero() -> None:
     assert caption.startswith("4 declared contrasts (1 confirmatory, 3 exploratory)")
     assert "lies above zero in 1, below in 1 and holds zero in 1, 1 has no interval" in caption
     assert "clearest is c − d with −9.0 percentage points (−10.0 to −8.0)" in caption
-    assert "intervals for the method" in caption
+    assert "thin bars are 99 % and thick ones 98 % intervals" in forest.caption(frame.assign(level=0.99))
+    assert "the 1 − α interval lies above" in forest.caption(frame.assign(level=[0.99, 0.95, 0.95, 0.95]))
+    assert "95 % and thick ones 90 % intervals (population: the method)" in caption
 
 
 def test_scopes_names_the_lowest_of_the_worst() -> None:
@@ -186,7 +188,7 @@ def test_scopes_names_the_lowest_of_the_worst() -> None:
     ]  # fmt: skip
     caption = scopes.caption(pd.DataFrame(rows, columns=list(scopes.COLUMNS)))
     assert "under zero in 1 of 2" in caption
-    assert "lowest is Depth for one (−2.0 percentage points, 95 % interval −4.0 to 0.0)" in caption
+    assert "lowest is Depth for one (−2.0 percentage points; −4.0 to 0.0)" in caption
 
 
 def test_formats_tells_the_parts_of_the_largest() -> None:

@@ -224,7 +224,9 @@ def test_figures_that_have_no_data_any_more_are_deleted(tmp_path: Path) -> None:
     write_figures(tables, arm_table(tables), tmp_path, {"power": power.frame([2], 1.0, paired=False)})
     (tmp_path / "own.png").write_bytes(b"somebody's own")
     less = figure_study.tables(training=None, completions=None)
-    written = write_figures(less, arm_table(less), tmp_path, {"power": pd.DataFrame(columns=list(power.COLUMNS))})
+    formats = pd.DataFrame([("a", "a", "now right", None, None, None)], columns=list(GIVEN["formats"].columns))
+    nothing = {"power": pd.DataFrame(columns=list(power.COLUMNS)), "formats": formats}
+    written = write_figures(less, arm_table(less), tmp_path, nothing)
     assert list(written) == ["seeds", "dumbbells", "dynamics"]
     assert {path.stem for path in tmp_path.iterdir()} == {"seeds", "dumbbells", "dynamics", "own"}
 
