@@ -5,6 +5,7 @@ _COLUMNS: dict[str, str] = {
     "arm": "name of the arm; of a reference its own (chance, best constant answer)",
     "contrast": "name of the contrast",
     "estimate": "the difference, a minus b",
+    "excluded": "runs of the arm that are left out as they failed a manipulation check",
     "high": "upper end of the 95 % interval; missing without one",
     "kind": "total, task or source: what sort of score",
     "label": "the contrast's sides, a − b",

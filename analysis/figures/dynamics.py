@@ -6,12 +6,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.lines import Panel, draw_lines
-from analysis.figures.series import MEAN, REFERENCE, line_notes, series_of, with_means
+from analysis.figures.series import MEAN, REFERENCE, excluded, kept, left_out, line_notes, series_of, with_means
 from analysis.figures.wording import listed, sentence, span, value_text
 from analysis.load import Tables
 from analysis.scores import ArmTable
 
-COLUMNS = ["arm", "protocol", "measure", "series", "step", "value", "low", "high", "seeds", "questions"]
+COLUMNS = ["arm", "protocol", "measure", "series", "step", "value", "low", "high", "seeds", "questions", "excluded"]
 
 
 def frame(tables: Tables, table: ArmTable) -> pd.DataFrame:
@@ -21,11 +21,13 @@ def frame(tables: Tables, table: ArmTable) -> pd.DataFrame:
         Columns arm, protocol, measure (``accuracy`` in percent, ``tokens`` per completion), series (``seed=0`` ...,
         ``mean``; ``reference`` for chance, whose arm is ``chance``), step, value, low and high (of the mean's 95 % t
         interval over seeds; missing with one seed), seeds (how many are in the value), questions (asked of each
-        checkpoint). One row per measure, series and checkpoint; no rows without a curve.
+        checkpoint), excluded (runs of the arm that are left out as they failed a manipulation check). One row per
+        measure, series and checkpoint; no rows without a curve. A checkpoint that lacks any of its questions is left
+        out: on fewer questions it would be another score.
     """
     own = {arm: tables.own_protocol(arm) for arm in tables.arms}
     decides = {protocol: tables.rules_of(protocol)[0] for protocol in tables.study["protocols"]}
-    answers = tables.answers[(tables.answers["phase"] == "curve").to_numpy()]
+    answers = kept(tables, tables.answers[(tables.answers["phase"] == "curve").to_numpy()])
     protocols = answers["arm"].astype(object).map(own)
     answers = answers[
         (answers["protocol"].astype(object) == protocols)
@@ -36,6 +38,8 @@ def frame(tables: Tables, table: ArmTable) -> pd.DataFrame:
     keys = ["arm", "protocol", "run", "seed", "step"]
     grouped = answers.groupby(keys, dropna=False, observed=True, sort=True)
     accuracy = grouped.agg(value=("correct", "mean"), questions=("correct", "size")).reset_index()
+    expected = {arm: tables.curve_questions(arm) for arm in tables.arms}
+    accuracy = accuracy[accuracy["questions"] >= accuracy["arm"].astype(object).map(expected)]
     accuracy = accuracy.assign(value=100.0 * accuracy["value"].astype(float), measure="accuracy")
     # Frames at hand may have no completions.
     completions = tables.completions
@@ -56,9 +60,10 @@ def frame(tables: Tables, table: ArmTable) -> pd.DataFrame:
         tables.arms,
     )
     made = values.merge(asked.reset_index(), on=["arm", "measure", "step"], how="left").astype({"step": "Int64"})
+    made = made.assign(excluded=excluded(tables, made["arm"]))
     chance = _chance(tables, answers)
     row = {"arm": "chance", "protocol": "", "measure": "accuracy", "series": REFERENCE, "value": chance, "seeds": 0}
-    row["questions"] = int(made["questions"].max())
+    row |= {"questions": int(made["questions"].max()), "excluded": 0}
     if chance is not None:
         made = pd.concat([made, pd.DataFrame([row]).astype({"value": float})])
     return made[COLUMNS].reset_index(drop=True)
@@ -91,6 +96,7 @@ def caption(frame: pd.DataFrame, arms: Sequence[str]) -> str:
     notes = line_notes(means)
     if len(chance):
         notes.append(f"the dashed grey line is chance ({value_text(chance.iloc[0])} %)")
+    notes += left_out(means)
     return sentence(
         f"over up to {steps:,} optimiser steps, {', and '.join(said)}"
         f" ({span(means['seeds'], 'seed')} per arm, greedy completions on {span(means['questions'], 'question')},"

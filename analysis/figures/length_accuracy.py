@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import dynamics
-from analysis.figures.series import MEAN, REFERENCE
+from analysis.figures.series import MEAN, REFERENCE, left_out
 from analysis.figures.style import (
     CHANCE,
     DOUBLE,
@@ -43,11 +43,12 @@ def frame(tables: Tables, table: ArmTable) -> pd.DataFrame:
 
     Returns:
         Columns arm, protocol, series (``seed=0`` ..., ``mean``; ``reference`` for chance), step, tokens (mean length of
-        a completion), accuracy (percent), seeds (how many are in the values), questions. One row per series and
+        a completion), accuracy (percent), seeds (how many are in the values), questions, excluded (runs of the arm that
+        are left out as they failed a manipulation check). One row per series and
         checkpoint that has both; no rows without a curve.
     """
     long = dynamics.frame(tables, table)
-    names = ["arm", "protocol", "series", "step", "tokens", "accuracy", "seeds", "questions"]
+    names = ["arm", "protocol", "series", "step", "tokens", "accuracy", "seeds", "questions", "excluded"]
     if not (long["measure"] == "tokens").any():
         return pd.DataFrame(columns=names)
     keys = ["arm", "protocol", "series", "step"]
@@ -150,7 +151,8 @@ def caption(frame: pd.DataFrame, arms: Sequence[str]) -> str:
         said = f"in {together} of {moves} steps between checkpoints of {len(told)} arms"
     else:
         said = f"in {listed(told)} steps between checkpoints"
+    notes = ["paths join the means over seeds", "faint points are seeds", *left_out(means)]
     return sentence(
         f"mean completion length and accuracy move in the same direction {said} ({span(means['seeds'], 'seed')} per"
-        f" arm, {span(means['questions'], 'question')}); paths join the means over seeds and faint points are seeds"
+        f" arm, {span(means['questions'], 'question')}); {listed(notes)}"
     )

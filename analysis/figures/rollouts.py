@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.figures.lines import Panel, draw_lines
-from analysis.figures.series import MEAN, line_notes, step_label, windows
+from analysis.figures.series import MEAN, left_out, line_notes, step_label, windows
 from analysis.figures.wording import counted, listed, sentence, span, value_text
 from analysis.load import Tables
 from analysis.scores import ArmTable
@@ -58,5 +58,5 @@ def caption(frame: pd.DataFrame, arms: Sequence[str]) -> str:
         told = [*told[:3], f"as drawn in {len(told) - 3} further arms"]
     return sentence(
         f"mean rollout length goes {listed(told)} ({span(means['seeds'], 'seed')} per arm, each point the mean of"
-        f" {counted(int(frame['window'].max()), 'optimiser step')}); {listed(line_notes(means))}"
+        f" {counted(int(frame['window'].max()), 'optimiser step')}); {listed([*line_notes(means), *left_out(means)])}"
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from analysis.figures.wording import counted
 from analysis.load import Tables
 from analysis.statistics import mean_interval
 
@@ -15,6 +16,17 @@ REFERENCE = "reference"
 
 POINTS = 30
 """About how many points the curve of a training has; each is the mean of a window of optimiser steps."""
+
+
+def kept(tables: Tables, frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the runs whose manipulation checks didn't fail."""
+    return frame[~frame["run"].isin(list(tables.failed_checks)).to_numpy()]
+
+
+def excluded(tables: Tables, arms: pd.Series) -> pd.Series:
+    """How many runs of each arm `kept` leaves out."""
+    failed = tables.runs.loc[tables.runs["run"].isin(list(tables.failed_checks)), "arm"].astype(object)
+    return arms.map(failed.value_counts()).fillna(0).astype(int)
 
 
 def series_of(seeds: pd.Series) -> pd.Series:
@@ -58,10 +70,11 @@ def windows(tables: Tables, columns: dict[str, str], order: Sequence[str]) -> pd
 
     Returns:
         Columns arm, measure, step (the window's last), series (``seed=0`` ... or ``mean``), value, low, high (of the
-        95 % t interval over seeds), seeds, window (steps). Without data there are no rows.
+        95 % t interval over seeds), seeds, window (steps), excluded (runs of the arm that are left out as they failed a
+        manipulation check). Without data there are no rows.
     """
-    names = ["arm", "measure", "step", "series", "value", "low", "high", "seeds", "window"]
-    training = tables.training
+    names = ["arm", "measure", "step", "series", "value", "low", "high", "seeds", "window", "excluded"]
+    training = kept(tables, tables.training)
     there = [column for column in columns if column in training and training[column].notna().any()]
     if not there:
         return pd.DataFrame(columns=names)
@@ -79,7 +92,8 @@ def windows(tables: Tables, columns: dict[str, str], order: Sequence[str]) -> pd
     frame["step"] = np.minimum((frame["place"] + 1) * window, frame["arm"].map(last).astype(int))
     frame = frame.assign(series=series_of(frame["seed"]), measure=frame["measure"].map(columns))
     frame = frame.astype({"arm": object}).drop(columns=["run", "seed", "place"])
-    return with_means(frame, ["arm", "measure", "step"], order).assign(window=window)[names]
+    frame = with_means(frame, ["arm", "measure", "step"], order)
+    return frame.assign(window=window, excluded=excluded(tables, frame["arm"]))[names]
 
 
 def line_notes(means: pd.DataFrame) -> list[str]:
@@ -89,9 +103,20 @@ def line_notes(means: pd.DataFrame) -> list[str]:
         means: rows of series ``mean``.
     """
     if means["seeds"].max() < 2:
-        return ["lines are single runs"]
-    notes = ["thin lines are seeds and thick lines their means"]
-    return [*notes, "bands are 95 % t intervals of the mean over seeds"] if means["low"].notna().any() else notes
+        notes = ["lines are single runs"]
+    else:
+        notes = ["thin lines are seeds and thick lines their means"]
+    if means["low"].notna().any():
+        notes.append("bands are 95 % t intervals of the mean over seeds")
+    return notes
+
+
+def left_out(means: pd.DataFrame) -> list[str]:
+    """What a caption must say of runs that failed a manipulation check; nothing where none did."""
+    count = int(means.drop_duplicates("arm")["excluded"].sum())
+    if not count:
+        return []
+    return [f"{counted(count, 'run')} that failed a manipulation check {'is' if count == 1 else 'are'} left out"]
 
 
 def step_label(frame: pd.DataFrame) -> str:

@@ -37,9 +37,16 @@ TOKENS: dict[tuple[str, int | None, str, int], list[int]] = {
 }
 
 
-def tables(shuffled: int | None = None, **others: pd.DataFrame | None) -> Tables:
-    """The study; ``shuffled`` seeds another order of all rows, and a table given as None is not there."""
-    answers = _rows(RIGHT, "correct").astype({"correct": bool}).assign(rule="lenient", status="ok")
+def tables(shuffled: int | None = None, right: Any = None, failed: str = "", **others: pd.DataFrame | None) -> Tables:
+    """The study.
+
+    Args:
+        shuffled: seeds another order of all rows.
+        right: instead of `RIGHT`.
+        failed: a run that failed a manipulation check.
+        others: tables instead of its own; one that is None is not there.
+    """
+    answers = _rows(right or RIGHT, "correct").astype({"correct": bool}).assign(rule="lenient", status="ok")
     frames = {"completions": _rows(TOKENS, "tokens").assign(sample=0), "training": training()} | others
     frames = {name: frame for name, frame in frames.items() if frame is not None}
     questions = QUESTIONS
@@ -52,7 +59,10 @@ def tables(shuffled: int | None = None, **others: pd.DataFrame | None) -> Tables
         for arm, training in zip(ARMS, ("none", "grpo"), strict=True)
     ]
     study: dict[str, Any] = {"arms": arms, "protocols": {"think": {"method": "generate"}}, "rules": ["lenient"]}
-    return from_frames(answers, questions, study=study | {"seeds": [0, 1]}, **frames)
+    runs = answers[["run", "arm", "seed"]].drop_duplicates().assign(state="done")
+    failure = '{"frozen": {"passed": false, "detail": "it moved"}}'
+    runs["checks"] = np.where(runs["run"] == failed, failure, "{}")
+    return from_frames(answers, questions, runs, study | {"seeds": [0, 1]}, **frames)
 
 
 def training() -> pd.DataFrame:

@@ -59,6 +59,28 @@ def test_dynamics_says_from_where_to_where() -> None:
     assert "95 % t intervals of the mean over seeds" in caption
 
 
+def test_a_run_that_failed_a_manipulation_check_is_left_out_and_told() -> None:
+    tables = figure_study.tables(failed="base+grpo/seed=1")
+    table = arm_table(tables)
+    frame = dynamics.frame(tables, table)
+    last = row(frame, measure="accuracy", series="mean", step=10)
+    assert (last["value"], last["seeds"], last["excluded"]) == (50.0, 1, 1)
+    total = row(rewards.frame(tables, table), measure="total", series="mean", step=2)
+    assert (total["value"], total["seeds"], total["excluded"]) == (1.5, 1, 1)
+    told = " and 1 run that failed a manipulation check is left out."
+    for module in (dynamics, rollouts, rewards, length_accuracy):
+        assert module.caption(module.frame(tables, table), figure_study.ARMS).endswith(told)
+        assert "manipulation" not in module.caption(module.frame(TABLES, TABLE), figure_study.ARMS)
+
+
+def test_a_checkpoint_that_lacks_a_question_is_left_out() -> None:
+    right = figure_study.RIGHT | {("base+grpo", 1, "curve", 10): [1]}
+    frame = dynamics.frame(figure_study.tables(right=right), TABLE)
+    last = row(frame, measure="accuracy", series="mean", step=10)
+    assert (last["value"], last["seeds"]) == (50.0, 1)
+    assert row(frame, measure="tokens", series="mean", step=10)["seeds"] == 1
+
+
 def test_training_is_averaged_over_windows_that_seeds_share() -> None:
     frame = rewards.frame(TABLES, TABLE)
     assert set(frame["measure"]) == {"total", "format"}
