@@ -12,7 +12,8 @@ seed is the unit. `compare` does it all; the other functions give its pieces as 
 from analysis.by_scope import ScopeResult, by_scope
 from analysis.claims import ClaimResult, claims
 from analysis.compare import Comparison, Results, analyse, compare
-from analysis.contrasts import ContrastResult, contrast, contrasts, declare
+from analysis.contrasts import ContrastResult, contrast, contrasts
+from analysis.declared import declare
 from analysis.formats import FormatResult, formats
 from analysis.interactions import interactions
 from analysis.load import CollectedError, Tables, from_frames, load

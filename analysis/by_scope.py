@@ -22,9 +22,16 @@ class ScopeResult:
     alpha: float
     combined: Combined
     bootstrap: BootstrapInterval | None
-    worst: bool = False
-    """The lowest a minus b of its kind."""
+    lowest: bool = False
+    """The lowest a minus b of its kind: where a does worst against b, if more is better."""
     p_adjusted: float | None = None
+
+    @property
+    def p(self) -> float | None:
+        """Two-sided p-value against 0; None where an interval over questions is all that one seed allows."""
+        interval = self.combined.interval
+        lone = self.combined.population == "checkpoints" and any(p.values.random for p in self.combined.parts)
+        return None if interval is None or lone else interval.p
 
 
 def by_scope(tables: Tables, results: Sequence[ContrastResult], draws: int = 0) -> list[ScopeResult]:
@@ -41,9 +48,11 @@ def by_scope(tables: Tables, results: Sequence[ContrastResult], draws: int = 0) 
             for scope, (combined, boot) in estimates_by_scope(tables, result, draws).items()
             if scope != first
         ]
-        found += _worst_marked(own)
-    raw = [each.combined.interval.p if each.combined.interval else None for each in found]
-    return [replace(each, p_adjusted=p) for each, p in zip(found, benjamini_hochberg(raw), strict=True)]
+        found += _lowest_marked(own)
+    return [
+        replace(each, p_adjusted=p)
+        for each, p in zip(found, benjamini_hochberg([each.p for each in found]), strict=True)
+    ]
 
 
 def _kind(tables: Tables, scope: str) -> str:
@@ -53,12 +62,12 @@ def _kind(tables: Tables, scope: str) -> str:
     return "task" if name in tables.tasks else "source" if name in tables.sources else "total"
 
 
-def _worst_marked(results: list[ScopeResult]) -> list[ScopeResult]:
-    worst: set[str] = set()
+def _lowest_marked(results: list[ScopeResult]) -> list[ScopeResult]:
+    lowest: set[str] = set()
     for kind in {each.kind for each in results} - {"total"}:
         estimates = {
             each.scope: each.combined.interval.mean for each in results if each.kind == kind and each.combined.interval
         }
         if len(estimates) > 1:
-            worst.add(min(estimates, key=lambda scope: estimates[scope]))
-    return [replace(each, worst=each.scope in worst) for each in results]
+            lowest.add(min(estimates, key=lambda scope: estimates[scope]))
+    return [replace(each, lowest=each.scope in lowest) for each in results]

@@ -3,23 +3,27 @@
 ``last``
     the final checkpoint, on all questions.
 ``best_half``
-    of the checkpoints of the curve, the one with the highest accuracy on the questions of every other image (the
-    earliest of equals), scored on the questions of the remaining images. Choosing and scoring on the same questions
+    of the checkpoints of the curve but its start, the one with the highest accuracy on the questions of every other
+    image (the earliest of equals), on the questions of the remaining images. Choosing and scoring on the same questions
     would count luck as skill.
 ``mean_last``
     the mean over the last k checkpoints of the curve, question by question.
 
-The last two know only what the checkpoints of the curve were asked. A side without training is its one checkpoint.
+The last two know only what the checkpoints of the curve were asked. A side without training is its one checkpoint, and
+so is step 0: the same start model for every seed.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from analysis.load import Tables
 from analysis.metrics import METRICS
-from analysis.values import BEST_HALF, FAILED_CHECKS, LAST, Side, SideValues, side_values, whole_runs
+from analysis.values import BEST_HALF, FAILED_CHECKS, LAST, MEAN_LAST, Side, SideValues, side_values, whole_runs
+
+CHECKPOINT_RULES = (LAST, BEST_HALF, MEAN_LAST)
 
 
 def checkpoint_values(
@@ -34,28 +38,69 @@ def checkpoint_values(
 
     Args:
         rule: ``last``, ``best_half`` or ``mean_last``.
-        last_k: checkpoints that ``mean_last`` is over; all where a run has fewer.
+        last_k: checkpoints that ``mean_last`` is over; all where there are fewer.
+
+    Raises:
+        ValueError: there is no such rule.
     """
+    if rule not in CHECKPOINT_RULES:
+        raise ValueError(f"no checkpoint rule {rule!r}; there are {', '.join(CHECKPOINT_RULES)}")
     if rule == LAST or side.step is not None:
-        return side_values(tables, side, metric, exclusions)
-    held_out = tables.images % 2 == 1
+        found = side_values(tables, side, metric, exclusions)
+        return _start_model(found) if side.step == 0 else found
+    held_out = np.flatnonzero(_held_out(tables))
     if not tables.curve_questions(side.arm):
         values = side_values(tables, side, metric, exclusions)
-        return values if rule != BEST_HALF else values.map(lambda run: run.cut(np.flatnonzero(held_out)))
-    choose = _best(held_out) if rule == BEST_HALF else _mean_last(last_k)
+        return values if rule != BEST_HALF else values.map(lambda run: run.cut(held_out))
+    steps = _steps(tables, side)
 
-    def read(run: str) -> tuple[np.ndarray, np.ndarray]:
-        return _curve(tables, side, metric, run, choose)
+    def read(run: str) -> tuple[np.ndarray, np.ndarray] | str:
+        if lacking := sorted(steps - _steps(tables, side, [run])):
+            own = steps - set(lacking)
+            return f"no checkpoint after step {', '.join(map(str, lacking))}" if own else ""
+        chosen = [best_step(tables, side, run)] if rule == BEST_HALF else sorted(steps)[-last_k:]
+        return _mean_of(tables, side, metric, run, chosen)
 
     expected = tables.curve_questions(side.arm)
     whole = whole_runs(tables, side.arm, expected, f"{side.place} over the curve", exclusions, read)
-    return whole if rule != BEST_HALF else whole.map(lambda run: run.cut(np.flatnonzero(held_out)))
+    return whole if rule != BEST_HALF else whole.map(lambda run: run.cut(held_out))
 
 
-def on_curve_questions(tables: Tables, side: Side, values: SideValues) -> SideValues:
-    """Final values on the questions that the curve's checkpoints were asked, for comparisons with them."""
+def best_step(tables: Tables, side: Side, run: str) -> int:
+    """The step that ``best_half`` chooses for a run: by accuracy, as the side's rule (or the one that decides) reads
+    it."""
+    accuracy = replace(side, rule=side.rule or tables.rules_of(side.protocol)[0])
+    wide = _wide(tables, accuracy, "accuracy", run)
+    wide = wide[wide.index > 0]
+    chosen_on = ~_held_out(tables)[wide.columns.to_numpy()]
+    return int(wide.index[int(wide.to_numpy()[:, chosen_on].mean(axis=1).argmax())])
+
+
+def on_curve_questions(tables: Tables, side: Side, values: SideValues, held_out: bool = False) -> SideValues:
+    """Final values on the questions that the curve's checkpoints were asked, for comparisons with them.
+
+    Args:
+        held_out: on the half that ``best_half`` is scored on.
+    """
     asked = _asked(tables, side)
+    if held_out:
+        kept = np.flatnonzero(_held_out(tables))
+        asked = kept if asked is None else np.intersect1d(asked, kept)
     return values if asked is None else values.map(lambda run: run.cut(asked))
+
+
+def _start_model(values: SideValues) -> SideValues:
+    """The start model: one checkpoint under every seed, and so one run and a known constant."""
+    found = values.found
+    if not found or any(not np.array_equal(found[0].values, run.values) for run in found):
+        return values
+    arm = found[0].run.split("/seed=")[0]
+    one = replace(found[0], run=f"{arm} at step 0", seed=None)
+    return replace(values, found=(one,), lost={}, excluded={}, planned=1, random=False)
+
+
+def _held_out(tables: Tables) -> np.ndarray:
+    return tables.layout.images % 2 == 1
 
 
 def _asked(tables: Tables, side: Side) -> np.ndarray | None:
@@ -66,35 +111,34 @@ def _asked(tables: Tables, side: Side) -> np.ndarray | None:
     return None
 
 
-Choose = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""From positions (n,) and values (steps, n) to one value for each question (n,)."""
+def _steps(tables: Tables, side: Side, runs: Collection[str] | None = None) -> set[int]:
+    """Checkpoints of the curve that any of the runs (all of the arm's) has."""
+    if runs is None:
+        runs = list(tables.runs.loc[tables.runs["arm"] == side.arm, "run"])
+    return {
+        int(step)
+        for run in runs
+        for step in np.unique(tables.rows("answers", run, "curve", None, side.protocol)["step"].to_numpy())
+    }
 
 
-def _best(held_out: np.ndarray) -> Choose:
-    def choose(position: np.ndarray, values: np.ndarray) -> np.ndarray:
-        chosen_on = ~held_out[position]
-        if not chosen_on.any():
-            return values[-1]
-        return values[int(values[:, chosen_on].mean(axis=1).argmax())]
-
-    return choose
-
-
-def _mean_last(k: int) -> Choose:
-    return lambda position, values: values[-k:].mean(axis=0)
+def _mean_of(
+    tables: Tables, side: Side, metric: str, run: str, steps: Collection[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positions and values of one run, the mean over some of its checkpoints; only questions that each of them has."""
+    wide = _wide(tables, side, metric, run)
+    if not set(steps) <= set(wide.index):
+        return np.arange(0), np.zeros(0)
+    return wide.columns.to_numpy(), wide.loc[list(steps)].to_numpy().mean(axis=0)
 
 
-def _curve(tables: Tables, side: Side, metric: str, run: str, choose: Choose) -> tuple[np.ndarray, np.ndarray]:
-    """Positions and chosen values of one run; nothing where a checkpoint lacks questions that another has."""
+def _wide(tables: Tables, side: Side, metric: str, run: str) -> pd.DataFrame:
+    """Values of a run's curve, a row for each step, a column for each question that all of them have."""
     measured = METRICS[metric]
     rows: pd.DataFrame = tables.rows(measured.table, run, "curve", None, side.protocol)
     if side.rule is not None and measured.table == "answers":
         rows = rows[rows["rule"] == side.rule]
-    if rows.empty:
-        return np.arange(0), np.zeros(0)
     values = rows[measured.column].astype(float)
     values = values if measured.empty is None else values.fillna(measured.empty)
     table = pd.DataFrame({"step": rows["step"], "position": rows["position"], "value": values})
-    wide = table.pivot(index="step", columns="position", values="value").sort_index().dropna(axis=1)
-    position = wide.columns.to_numpy()
-    return position, choose(position, wide.to_numpy())
+    return table.pivot(index="step", columns="position", values="value").sort_index().dropna(axis=1)

@@ -12,9 +12,11 @@ from analysis.contrasts import ContrastResult
 from analysis.load import Tables
 from analysis.metrics import METRICS
 from analysis.scopes import scopes, weighted_mean
+from analysis.sentences import seen
 from analysis.statistics import PredictionInterval, prediction_interval
 from analysis.values import Side, declared_side, side_values
 from analysis.verdicts import ClaimVerdict, judge, lies_beyond
+from analysis.words import things
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,16 @@ class ClaimResult:
     """Where a single run (or a difference of single runs) of ours falls; None without several seeds."""
     planned: int
     verdict: ClaimVerdict
+    alone: bool
+    """The verdict holds alone, but not after adjustment for the tests of the contrast's family."""
     reason: str
     """What qualifies the verdict, or why there is none."""
     note: str
+
+    @property
+    def label(self) -> str:
+        """The verdict, with what qualifies it."""
+        return f"{self.verdict}, alone" if self.alone else self.verdict
 
     @property
     def within(self) -> bool | None:
@@ -67,22 +76,27 @@ def _claim(tables: Tables, claim: Mapping[str, Any], results: Mapping[str, Contr
     if result is None:
         return _made(claim, verdict="untestable", reason=claim["untestable"])
     verdict = judge(claim["direction"], result.verdict, lies_beyond(result.interval, result.margin))
+    alone = verdict != "inconclusive" and not result.survives
     if verdict == "inconclusive":
         reason = result.verdict.reason or _could_have_seen(result)
-    elif result.verdict.direction and not result.survives:
-        reason = f"alone, but not after adjustment ({result.adjustment} tests)"
+    elif alone:
+        reason = f"it does not hold after adjustment ({result.adjustment} tests)"
     else:
         reason = ""
     return _made(
-        claim, verdict=verdict, reason=reason, contrast=result, prediction=result.prediction, planned=result.planned
+        claim,
+        verdict=verdict,
+        alone=alone,
+        reason=reason,
+        contrast=result,
+        prediction=result.prediction,
+        planned=result.planned,
     )
 
 
 def _could_have_seen(result: ContrastResult) -> str:
-    if result.detectable is None:
-        return "no spread over seeds is declared, so what this design could have seen is unknown"
-    metric = METRICS[result.metric]
-    return f"this design could have seen {result.detectable:.{metric.decimals}f} {metric.short} or more"
+    unknown = "no spread over seeds is declared, so what this design could have seen is unknown"
+    return seen(result).removesuffix(".") or unknown
 
 
 def _ran(tables: Tables, claim: Mapping[str, Any]) -> ClaimResult:
@@ -98,8 +112,8 @@ def _ran(tables: Tables, claim: Mapping[str, Any]) -> ClaimResult:
     prediction = prediction_interval(scores) if scores else None
     if prediction is None:
         verdict, reason = "inconclusive", f"{side.arm} has no finished run under {side.place}"
-    elif prediction.half_width is None:
-        verdict, reason = "inconclusive", "one run shows no spread"
+    elif not prediction.standard_error:
+        verdict, reason = "inconclusive", f"{things(prediction.n, 'run')} of {side.arm} show no spread"
     elif prediction.contains(claim["figure"]):
         verdict, reason = "inconclusive", f"{claim['figure']:.2f} lies within what one run of {side.arm} scores"
     else:
@@ -111,6 +125,7 @@ def _made(
     claim: Mapping[str, Any],
     verdict: ClaimVerdict,
     reason: str,
+    alone: bool = False,
     contrast: ContrastResult | None = None,
     ran: Side | None = None,
     prediction: PredictionInterval | None = None,
@@ -124,5 +139,6 @@ def _made(
         prediction=prediction,
         planned=planned,
         verdict=verdict,
+        alone=alone,
         reason=reason,
     )

@@ -10,16 +10,18 @@ from typing import Literal
 
 import numpy as np
 
+from analysis.load import Layout
 from analysis.statistics import (
     LEVEL,
     BootstrapInterval,
     BootstrapSide,
+    ClusteredInterval,
     MeanInterval,
     PredictionInterval,
     Term,
-    clustered_interval,
     linear_interval,
     linear_prediction,
+    stratified_interval,
     two_level_bootstrap,
 )
 from analysis.values import RunValues, SideValues
@@ -72,9 +74,14 @@ class Combined:
     """Rows of ``tables.questions`` that it is over."""
     unpaired: dict[str, str] = field(default_factory=dict)
     """Runs left out because a partner is missing, with the reason."""
-    paired: bool = False
+    groups: tuple[tuple[int, ...], ...] = ()
+    """Parts whose runs belong together, by their places; constants are in none."""
     reason: str = ""
     """Why there is no estimate or no interval; empty otherwise."""
+
+    def together(self, *places: int) -> bool:
+        """Whether these parts' runs belong together."""
+        return any(set(places) <= set(group) for group in self.groups)
 
     @property
     def ns(self) -> tuple[int, ...]:
@@ -83,15 +90,15 @@ class Combined:
 
 
 def combine(
-    parts: Sequence[Part], weights: np.ndarray, images: np.ndarray, factor: float, paired: bool, level: float = LEVEL
+    parts: Sequence[Part], weights: np.ndarray, layout: Layout, factor: float, paired: bool, level: float = LEVEL
 ) -> Combined:
     """Add the parts up.
 
     Args:
         weights: of all questions, shape (questions,); those that a part was not asked don't count.
-        images: cluster of every question, shape (questions,).
+        layout: image and task of every question.
         factor: from the values to the metric's unit.
-        paired: runs of equal seeds belong together.
+        paired: runs of equal seeds belong together. The same runs on several sides always do.
     """
     for part in parts:
         if not part.values.found:
@@ -100,26 +107,23 @@ def combine(
     position = position[weights[position] > 0]
     if not len(position):
         return Combined(parts=tuple(parts), reason="the sides have no question in common")
-    parts = tuple(replace(part, values=part.values.cut(position)) for part in parts)
-    random = [part for part in parts if part.values.random]
-    unpaired: dict[str, str] = {}
-    if paired and len(random) > 1:
-        parts, unpaired = _matched(parts)
-        if any(not part.values.found for part in parts):
-            return Combined(parts=parts, unpaired=unpaired, reason="the sides have no finished seed in common")
+    groups = _groups(parts, paired)
+    parts, unpaired = _matched([replace(part, values=part.values.cut(position)) for part in parts], groups)
+    if any(not part.values.found for part in parts):
+        return Combined(parts=parts, unpaired=unpaired, reason="the sides have no finished seed in common")
     share = weights[position] / weights[position].sum()
-    pairs = _pairs(parts, paired)
+    pairs = _pairs(parts, groups)
     blank = Combined(
         parts=parts,
+        groups=groups,
         pairs=pairs,
         position=position,
         unpaired=unpaired,
-        paired=paired,
         per_seed={pair.name: _sum(parts, pair, share, factor) for pair in pairs},
     )
-    lone = [part for part in parts if part.values.random and len(part.values.found) == 1]
-    if len(lone) == sum(part.values.random for part in parts):
-        return _over_questions(blank, share, images[position], factor, level)
+    lone = [parts[group[0]] for group in groups if len(parts[group[0]].values.found) == 1]
+    if len(lone) == len(groups):
+        return _over_questions(blank, share, layout, factor, level)
     if lone:
         means = [(part.coefficient, part.values.matrix() @ share) for part in parts]
         estimate = factor * float(sum(coefficient * mean.mean() for coefficient, mean in means))
@@ -128,6 +132,17 @@ def combine(
             blank, method="no interval", interval=interval, reason=f"one seed of {lone[0].label} shows no spread"
         )
     return _over_seeds(blank, share, factor, level)
+
+
+def question_interval(values: np.ndarray, share: np.ndarray, layout: Layout, level: float) -> ClusteredInterval:
+    """Mean over questions of fixed checkpoints, clustered by image, the tasks keeping their shares.
+
+    Args:
+        values: shape (questions,).
+        share: weights that add up to 1, shape (questions,).
+        layout: of these questions.
+    """
+    return stratified_interval(values, share, layout.images, layout.tasks, level)
 
 
 def shared_position(parts: Sequence[Part]) -> np.ndarray:
@@ -141,72 +156,80 @@ def shared_position(parts: Sequence[Part]) -> np.ndarray:
 
 
 def bootstrap(
-    combined: Combined,
-    weights: Sequence[np.ndarray],
-    images: np.ndarray,
-    tasks: np.ndarray,
-    factor: float,
-    draws: int,
-    level: float,
+    combined: Combined, weights: Sequence[np.ndarray], layout: Layout, factor: float, draws: int, level: float
 ) -> list[BootstrapInterval] | None:
     """The two-level bootstrap of a sum over seeds: sensitivity of its interval to the questions drawn too.
 
     Args:
         weights: of all questions, one array of shape (questions,) for each score.
-        images: cluster of every question, shape (questions,).
-        tasks: number of every question's task, shape (questions,): tasks keep their shares of a score in every draw.
+        layout: image and task of every question; tasks keep their shares of a score in every draw.
 
     Returns:
         One interval for each of the weights, in the metric's unit; None where there is no interval over seeds.
     """
     if combined.population != "method":
         return None
+    parts = combined.parts
+    # runs that belong together are drawn together: one side each
     sides = [
-        BootstrapSide(factor * part.coefficient, part.values.matrix(), constant=not part.values.random)
-        for part in combined.parts
+        BootstrapSide(
+            factor, np.sum([parts[place].coefficient * parts[place].values.matrix() for place in group], axis=0)
+        )
+        for group in combined.groups
     ]
-    _, clusters = np.unique(images[combined.position], return_inverse=True)
+    sides += [
+        BootstrapSide(factor * part.coefficient, part.values.matrix(), constant=True)
+        for part in parts
+        if not part.values.random
+    ]
+    own = layout.cut(combined.position)
+    clusters = np.unique(own.images, return_inverse=True)[1]
     matrix = np.stack([each[combined.position] for each in weights])
-    strata = tasks[combined.position]
-    return two_level_bootstrap(sides, clusters, matrix, paired=combined.paired, draws=draws, level=level, strata=strata)
+    return two_level_bootstrap(sides, clusters, matrix, paired=False, draws=draws, level=level, strata=own.tasks)
 
 
-def _matched(parts: Sequence[Part]) -> tuple[tuple[Part, ...], dict[str, str]]:
-    """The random parts cut to the seeds that all of them have."""
-    random = [part for part in parts if part.values.random]
-    common = set.intersection(*({run.seed for run in part.values.found} for part in random))
-    unpaired: dict[str, str] = {}
-    made = []
-    for part in parts:
-        if not part.values.random:
-            made.append(part)
-            continue
-        for run in part.values.found:
-            if run.seed not in common:
-                others = [each.label for each in random if run.seed not in {one.seed for one in each.values.found}]
-                unpaired[run.run] = f"seed {run.seed} is not finished in {', '.join(dict.fromkeys(others))}"
-        kept = sorted((run for run in part.values.found if run.seed in common), key=lambda run: run.seed or 0)
-        made.append(replace(part, values=replace(part.values, found=tuple(kept))))
+def _groups(parts: Sequence[Part], paired: bool) -> tuple[tuple[int, ...], ...]:
+    """Random parts whose runs belong together: all of them where paired by seed, else those of the same runs."""
+    random = [place for place, part in enumerate(parts) if part.values.random]
+    if paired and len(random) > 1:
+        return (tuple(random),)
+    by_runs: dict[str, list[int]] = {}
+    for place in random:
+        by_runs.setdefault(parts[place].label, []).append(place)
+    return tuple(map(tuple, by_runs.values()))
+
+
+def _matched(parts: Sequence[Part], groups: Sequence[Sequence[int]]) -> tuple[tuple[Part, ...], dict[str, str]]:
+    """The parts of every group cut to the seeds that all of them have, in the order of the seeds."""
+    made, unpaired = list(parts), {}
+    for group in groups:
+        seeds = {place: {run.seed for run in parts[place].values.found} for place in group}
+        common = set.intersection(*seeds.values())
+        for place in group:
+            part = parts[place]
+            for run in part.values.found:
+                if run.seed not in common:
+                    others = dict.fromkeys(parts[each].label for each in group if run.seed not in seeds[each])
+                    unpaired[run.run] = f"seed {run.seed} is not finished in {', '.join(others)}"
+            kept = sorted((run for run in part.values.found if run.seed in common), key=lambda run: run.seed or 0)
+            made[place] = replace(part, values=replace(part.values, found=tuple(kept)))
     return tuple(made), unpaired
 
 
-def _pairs(parts: Sequence[Part], paired: bool) -> tuple[Pair, ...]:
-    """Checkpoints that belong together: of equal seeds where paired, else only where one part alone has several."""
-    random = [part for part in parts if part.values.random]
-    if not random:
-        return (Pair("checkpoints", tuple(part.values.found[0] for part in parts)),)
-    several = [part for part in random if len(part.values.found) > 1]
-    if len(several) > 1 and not paired:
+def _pairs(parts: Sequence[Part], groups: Sequence[Sequence[int]]) -> tuple[Pair, ...]:
+    """Checkpoints that belong together: of one group where it alone has several runs, else the only ones."""
+    several = [group for group in groups if len(parts[group[0]].values.found) > 1]
+    if len(several) > 1:
         return ()
-    count = max(len(part.values.found) for part in random)
-    leader = next(part for part in random if len(part.values.found) == count)
-    return tuple(
-        Pair(
-            f"seed={leader.values.found[index].seed}",
-            tuple(part.values.found[index if len(part.values.found) > 1 else 0] for part in parts),
-        )
-        for index in range(count)
-    )
+    leader = set(several[0]) if several else set()
+    count = len(parts[several[0][0]].values.found) if several else 1
+    made = []
+    for index in range(count):
+        runs = tuple(part.values.found[index if place in leader else 0] for place, part in enumerate(parts))
+        seeds = {run.seed for run in runs} - {None}
+        name = f"seed={seeds.pop()}" if len(seeds) == 1 else " / ".join(run.run for run in runs)
+        made.append(Pair(name if any(part.values.random for part in parts) else "checkpoints", runs))
+    return tuple(made)
 
 
 def _sum(parts: Sequence[Part], pair: Pair, share: np.ndarray, factor: float) -> float:
@@ -225,12 +248,10 @@ def question_values(parts: Sequence[Part], pair: Pair) -> np.ndarray:
     )
 
 
-def _over_questions(blank: Combined, share: np.ndarray, images: np.ndarray, factor: float, level: float) -> Combined:
+def _over_questions(blank: Combined, share: np.ndarray, layout: Layout, factor: float, level: float) -> Combined:
     (pair,) = blank.pairs
     values = factor * question_values(blank.parts, pair)
-    mean = float(values @ share)
-    # weighted deviations about the weighted mean; with equal weights these are the values themselves
-    interval = clustered_interval(mean + len(share) * share * (values - mean), images.tolist(), level)
+    interval = question_interval(values, share, layout.cut(blank.position), level)
     return replace(
         blank,
         method="t over questions, clustered by image",
@@ -241,20 +262,26 @@ def _over_questions(blank: Combined, share: np.ndarray, images: np.ndarray, fact
 
 
 def _over_seeds(blank: Combined, share: np.ndarray, factor: float, level: float) -> Combined:
-    random = [part for part in blank.parts if part.values.random]
-    if blank.paired and len(random) > 1:
-        terms = [Term(1.0, list(blank.per_seed.values()))]
-        method = "t over seed-paired differences"
+    scores = [_clean(factor * part.coefficient * (part.values.matrix() @ share)) for part in blank.parts]
+
+    def terms(groups: Sequence[Sequence[int]]) -> list[Term]:
+        """A term for each group, of its runs' sums, and the constants."""
+        random = [Term(1.0, _clean(np.sum([scores[place] for place in group], axis=0))) for group in groups]
+        fixed = zip(blank.parts, scores, strict=True)
+        return random + [Term(1.0, score, constant=True) for part, score in fixed if not part.values.random]
+
+    if len(blank.groups) > 1:
+        method = "Welch t over unpaired seeds"
+    elif any(len(group) > 1 for group in blank.groups):
+        same = len({blank.parts[place].label for group in blank.groups for place in group}) == 1
+        method = "t over differences within runs" if same else "t over seed-paired differences"
     else:
-        terms = [
-            Term(part.coefficient, _clean(factor * (part.values.matrix() @ share)), constant=not part.values.random)
-            for part in blank.parts
-        ]
-        method = "Welch t over unpaired seeds" if len(random) > 1 else "t over seeds against a known constant"
+        method = "t over seeds against a known constant"
+    # A printed difference is of runs that have no seed in common with each other, however ours are paired.
     return replace(
         blank,
         method=method,
         population="method",
-        interval=linear_interval(terms, level),
-        prediction=linear_prediction(terms, level),
+        interval=linear_interval(terms(blank.groups), level),
+        prediction=linear_prediction(terms(_groups(blank.parts, paired=False)), level),
     )

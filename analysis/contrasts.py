@@ -8,24 +8,27 @@ import numpy as np
 
 from analysis.checkpoints import checkpoint_values
 from analysis.combine import Combined, Part, Population, bootstrap, combine
-from analysis.detectable import detectable_difference
+from analysis.declared import checked
 from analysis.load import Tables
 from analysis.metrics import METRICS
 from analysis.pairs import PairResult, pair_results
+from analysis.planned import detectable_effect
 from analysis.registration import Standing, standing
 from analysis.scopes import scopes
 from analysis.sentences import about, sentence
-from analysis.statistics import BootstrapInterval, MeanInterval, PredictionInterval, benjamini_hochberg, holm
-from analysis.values import FAILED_CHECKS, LAST, Side, declared_side
+from analysis.statistics import (
+    BootstrapInterval,
+    MeanInterval,
+    PredictionInterval,
+    benjamini_hochberg,
+    equivalence_p,
+    holm,
+)
+from analysis.values import Side, declared_side
 from analysis.verdicts import Verdict, decide
 
 DRAWS = 10_000
 """Draws of every two-level bootstrap."""
-
-_DEFAULTS: dict[str, Any] = {
-    **{"question": "", "metric": "accuracy", "pairing": "none", "margin": None, "minus": None, "family": None},
-    **{"alpha": 0.05, "checkpoint": LAST, "last_k": 3, "exclusions": [FAILED_CHECKS], "seed_sd": None, "reads": []},
-}
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,13 @@ class ContrastResult:
     p_adjusted: float | None = None
     adjustment: str = ""
     """How, and over how many tests."""
+    p_equivalence_adjusted: float | None = None
+    """Of the two one-sided tests, adjusted in the same way over those with a margin."""
     detectable: float | None = None
-    """Smallest difference that the design could have seen, from the declared spread; None where none is declared."""
+    """True difference that the design would have shown with the power that the study asks for, from the declared
+    spread; None where none is declared."""
+    detected_at: tuple[float, float] = (0.8, 0.05)
+    """That power, and the level of the test: Holm's strictest, alpha over the family's size."""
     missing_sd: bool = field(default=False)
     """No spread is declared, so nothing can be said about that."""
 
@@ -136,9 +144,25 @@ class ContrastResult:
         return len(self.lost)
 
     @property
+    def p(self) -> float | None:
+        """Two-sided p-value against 0; None without an interval over what the contrast is about: one seed of a method
+        says nothing about the method, however sure it is of its questions."""
+        about_others = self.population == "checkpoints" and any(part.values.random for part in self.combined.parts)
+        return None if self.interval is None or about_others else self.interval.p
+
+    @property
+    def p_equivalence(self) -> float | None:
+        """p-value of the two one-sided tests against the margin; None without one, or as `p`."""
+        if self.margin is None or self.interval is None or self.p is None:
+            return None
+        return equivalence_p(self.interval, self.margin)
+
+    @property
     def survives(self) -> bool:
-        """The direction holds after adjustment too."""
-        return self.p_adjusted is not None and self.p_adjusted <= self.alpha
+        """What the verdict says holds after adjustment too."""
+        if self.verdict.direction is not None:
+            return self.p_adjusted is not None and self.p_adjusted <= self.alpha
+        return self.p_equivalence_adjusted is not None and self.p_equivalence_adjusted <= self.alpha
 
     @property
     def labels(self) -> tuple[str, str]:
@@ -163,32 +187,6 @@ def _labels(a: Side, b: Side) -> tuple[str, str]:
             parts.append("last step")
         shown.append(side.arm + (f" ({', '.join(parts)})" if parts else ""))
     return shown[0], shown[1]
-
-
-def declare(tables: Tables, a: str | Mapping[str, Any], b: str | Mapping[str, Any], **fields: Any) -> dict[str, Any]:
-    """A contrast as ``study.json`` has it, to be looked at in a notebook.
-
-    Args:
-        a, b: an arm's name, or a mapping of arm, protocol, rule, step.
-        fields: name, metric, pairing, margin, minus (a mapping of a and b), alpha, checkpoint, last_k, exclusions ...
-
-    Raises:
-        KeyError: no such arm.
-        TypeError: no such field.
-    """
-    if strangers := sorted(set(fields) - {"name", *_DEFAULTS}):
-        raise TypeError(f"no field {strangers[0]!r}; there are name, {', '.join(_DEFAULTS)}")
-
-    def filled(side: str | Mapping[str, Any]) -> dict[str, Any]:
-        given = {"arm": side} if isinstance(side, str) else dict(side)
-        protocol = given.get("protocol") or tables.own_protocol(given["arm"])
-        return {"step": None, "rule": tables.rules_of(protocol)[0], "protocol": protocol} | given
-
-    sides = {"a": filled(a), "b": filled(b)}
-    if fields.get("minus"):
-        fields["minus"] = {key: filled(side) for key, side in fields["minus"].items()}
-    name = fields.pop("name", f"{sides['a']['arm']}-vs-{sides['b']['arm']}")
-    return _DEFAULTS | sides | {"name": name} | fields
 
 
 def contrasts(tables: Tables, draws: int = DRAWS) -> list[ContrastResult]:
@@ -216,15 +214,14 @@ def contrast(tables: Tables, declared: Mapping[str, Any], draws: int = DRAWS) ->
     Raises:
         KeyError: no such arm or metric.
     """
-    declared = _DEFAULTS | dict(declared)
+    declared = checked(tables, declared)
     minus = declared["minus"]
     parts = parts_of(tables, declared)
     combined = combine_declared(tables, declared, [part for _, part in parts])
     weights, factor = first_weights(tables), METRICS[declared["metric"]].factor
     level = 1.0 - declared["alpha"]
     seeds = any(part.values.random for _, part in parts)
-    boot = bootstrap(combined, [weights], tables.images, tables.strata, factor, draws, level) if draws else None
-    detectable = detectable_difference(tables.study["power"], declared, combined, _family_size(tables, declared))
+    boot = bootstrap(combined, [weights], tables.layout, factor, draws, level) if draws else None
     found = [side for side, _ in parts]
     return ContrastResult(
         name=declared["name"],
@@ -248,8 +245,9 @@ def contrast(tables: Tables, declared: Mapping[str, Any], draws: int = DRAWS) ->
             combined.interval, declared["margin"], declared["alpha"], combined.population, seeds, combined.reason
         ),
         bootstrap=boot[0] if boot else None,
-        checkpoints=pair_results(combined, weights, tables.images, declared["metric"], level),
-        detectable=detectable,
+        checkpoints=pair_results(combined, weights, tables.layout, declared["metric"], level),
+        detectable=_detectable(tables, declared, combined),
+        detected_at=(tables.study["power"].get("power", 0.8), declared["alpha"] / _family_size(tables, declared)),
         missing_sd=declared["seed_sd"] is None and seeds,
     )
 
@@ -263,24 +261,20 @@ def parts_of(tables: Tables, declared: Mapping[str, Any]) -> list[tuple[Side, Pa
         side = declared_side(tables, each, metric)
         rule, last_k, exclusions = declared["checkpoint"], declared["last_k"], declared["exclusions"]
         values = checkpoint_values(tables, side, metric, rule, last_k, exclusions)
-        made.append((side, Part(coefficient, values, side.arm)))
+        label = side.arm if side.step != 0 or values.random else f"{side.arm} at step 0"
+        made.append((side, Part(coefficient, values, label)))
     return made
 
 
 def combine_declared(tables: Tables, declared: Mapping[str, Any], parts: Sequence[Part]) -> Combined:
     """Parts added up over all questions, as the contrast declares its metric, pairing and level."""
     factor, paired = METRICS[declared["metric"]].factor, declared["pairing"] == "seed"
-    return combine(parts, first_weights(tables), tables.images, factor, paired, 1.0 - declared["alpha"])
+    return combine(parts, first_weights(tables), tables.layout, factor, paired, 1.0 - declared["alpha"])
 
 
 def first_weights(tables: Tables) -> np.ndarray:
     """Weights of the score that decides, shape (questions,)."""
     return next(iter(scopes(tables.questions).values()))
-
-
-def with_defaults(declared: Mapping[str, Any]) -> dict[str, Any]:
-    """A declared contrast with every field that it leaves out."""
-    return _DEFAULTS | dict(declared)
 
 
 def adjusted(results: Sequence[ContrastResult]) -> list[ContrastResult]:
@@ -292,12 +286,28 @@ def adjusted(results: Sequence[ContrastResult]) -> list[ContrastResult]:
     families = dict.fromkeys(result.family for result in results)
     for family in families:
         places = [place for place, result in enumerate(results) if result.family == family]
-        raw = [None if (found := results[place].interval) is None else found.p for place in places]
-        new = benjamini_hochberg(raw) if family is None else holm(raw)
-        how = "Benjamini-Hochberg" if family is None else "Holm"
+        adjust, how = (benjamini_hochberg, "Benjamini-Hochberg") if family is None else (holm, "Holm")
+        new = adjust([results[place].p for place in places])
+        bounded = [place for place in places if results[place].margin is not None]
+        inner = dict(zip(bounded, adjust([results[place].p_equivalence for place in bounded]), strict=True))
         for place, p in zip(places, new, strict=True):
-            changed[place] = replace(results[place], p_adjusted=p, adjustment=f"{how}, {len(places)}")
+            changed[place] = replace(
+                results[place],
+                p_adjusted=p,
+                p_equivalence_adjusted=inner.get(place),
+                adjustment=f"{how}, {len(places)}",
+            )
     return [changed[place] for place in range(len(results))]
+
+
+def _detectable(tables: Tables, declared: Mapping[str, Any], combined: Combined) -> float | None:
+    power = tables.study["power"]
+    if not power or not len(combined.position):
+        return None
+    ns = [len(part.values.found) if part.values.random else None for part in combined.parts]
+    together = any(len(group) > 1 for group in combined.groups)
+    design = {**declared, "pairing": "seed" if together else "none"}
+    return detectable_effect(design, ns, power, _family_size(tables, declared), len(combined.position))
 
 
 def _family_size(tables: Tables, declared: Mapping[str, Any]) -> int:
@@ -333,11 +343,11 @@ def estimates_by_scope(
     boot = None
     if draws:
         scores = list(usable.values())
-        boot = bootstrap(result.combined, scores, tables.images, tables.strata, metric.factor, draws, 1 - result.alpha)
+        boot = bootstrap(result.combined, scores, tables.layout, metric.factor, draws, 1 - result.alpha)
     joint = dict(zip(usable, boot, strict=True)) if boot else {}
     return {
         name: (
-            combine(result.combined.parts, each, tables.images, metric.factor, paired, 1 - result.alpha),
+            combine(result.combined.parts, each, tables.layout, metric.factor, paired, 1 - result.alpha),
             joint.get(name),
         )
         for name, each in usable.items()

@@ -10,6 +10,7 @@ from analysis.contrasts import ContrastResult
 from analysis.formats import FormatResult
 from analysis.load import Tables
 from analysis.metrics import METRICS
+from analysis.power_report import power_frame, power_report
 from analysis.sentences import verdict_text
 from analysis.statistics import MeanInterval
 
@@ -54,7 +55,7 @@ def _scopes(results: Sequence[ContrastResult], found: Sequence[ScopeResult]) -> 
     labels = {result.name: _label(result.labels) for result in results}
     rows = [
         (
-            *(each.contrast, each.scope, *_numbers(each.combined.interval), each.worst),
+            *(each.contrast, each.scope, *_numbers(each.combined.interval), each.lowest),
             *(labels[each.contrast], METRICS[each.metric].unit),
         )
         for each in found
@@ -75,18 +76,12 @@ def _formats(found: Sequence[FormatResult]) -> pd.DataFrame:
 
 
 def _power(tables: Tables) -> pd.DataFrame:
-    from analysis.figures.power import COLUMNS, frame
-
-    declared = tables.study["power"]
-    if not declared or declared.get("seed_sd") is None:
-        return pd.DataFrame(columns=list(COLUMNS))
-    return frame(
-        sd=declared["seed_sd"],
-        own=(len(tables.study["seeds"]),),
-        paired=any(each["pairing"] == "seed" for each in tables.study["contrasts"]),
-        correlation=declared["seed_correlation"],
-        target=declared["power"],
-    )
+    """Curves of the tests that the study will make, as `ablate power` draws them."""
+    study = tables.study
+    if not study["power"] or not study["contrasts"]:
+        return pd.DataFrame()
+    runs = {arm: int((tables.runs["arm"] == arm).sum()) if tables.random(arm) else None for arm in tables.arms}
+    return power_frame(power_report(study, runs, len(tables.questions)))
 
 
 def _label(labels: tuple[str, str]) -> str:

@@ -16,11 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from analysis.combine import Combined, Part
-from analysis.contrasts import ContrastResult, combine_declared, declare, first_weights, parts_of
+from analysis.combine import Combined, Part, question_interval
+from analysis.contrasts import ContrastResult, combine_declared, first_weights, parts_of
+from analysis.declared import declare
 from analysis.load import OPTION_RULES, Tables
-from analysis.statistics import MeanInterval, Term, clustered_interval, linear_interval
+from analysis.statistics import MeanInterval, Term, linear_interval
 from analysis.values import Side, side_values
+
+LEAST_READ = 5.0
+"""Percent of the questions that both sides must have readable answers to, for ``now right`` to be worth anything."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,22 @@ class Split:
     """Right answers where the other side's answer could not be read, minus the reverse."""
     now_right: MeanInterval
     """Difference where both could be read."""
+    both_read: float
+    """Percent of the questions where both could be read, mean over runs: what ``now_right`` rests on."""
+    guessing: float | None
+    """What guessing would give where one side alone could be read, a minus b, in percentage points; None where the
+    options are unknown. What is left of ``now_parsed`` above it, luck doesn't explain."""
+
+    @property
+    def told(self) -> bool:
+        """Whether both could be read often enough to tell ability apart from format."""
+        return self.both_read >= LEAST_READ
 
     @property
     def share(self) -> float | None:
         """Percent of the gain that goes with parse status; None where the parts have different signs or are 0."""
         total = self.now_parsed.mean + self.now_right.mean
-        if total == 0.0 or self.now_parsed.mean * self.now_right.mean < 0.0:
+        if total == 0.0 or self.now_parsed.mean * self.now_right.mean < 0.0 or not self.told:
             return None
         return 100.0 * self.now_parsed.mean / total
 
@@ -141,6 +155,9 @@ def _split(tables: Tables, result: ContrastResult) -> Split | None:
     right = [part.values.matrix().astype(float) for part in combined.parts]
     (right_a, right_b), (read_a, read_b) = right, read
     level = 1.0 - result.alpha
+    both = (read_a * share) @ read_b.T
+    both_read = float((np.diag(both) if combined.together(0, 1) else both).mean())
+    guessing = _guessing(tables, combined, share, read_a, read_b)
 
     def parts(of: str) -> np.ndarray:
         """The part of every pair of runs, shape (runs of a, runs of b)."""
@@ -149,10 +166,23 @@ def _split(tables: Tables, result: ContrastResult) -> Split | None:
 
     if combined.population == "checkpoints":
         c_a, c_b, p_a, p_b = (each[0] for each in (right_a, right_b, read_a, read_b))
-        both = (c_a * (1 - p_b) - c_b * (1 - p_a), c_a * p_b - c_b * p_a)
-        images = tables.images[combined.position].tolist()
-        return Split(*(clustered_interval(len(share) * share * each, images, level) for each in both))
-    return Split(*(_interval(combined, parts(of), level) for of in ("parsed", "right")))
+        by_question = (c_a * (1 - p_b) - c_b * (1 - p_a), c_a * p_b - c_b * p_a)
+        layout = tables.layout.cut(combined.position)
+        found = [question_interval(100.0 * each, share / 100.0, layout, level) for each in by_question]
+    else:
+        found = [_interval(combined, parts(of), level) for of in ("parsed", "right")]
+    return Split(found[0], found[1], both_read, guessing)
+
+
+def _guessing(
+    tables: Tables, combined: Combined, share: np.ndarray, read_a: np.ndarray, read_b: np.ndarray
+) -> float | None:
+    choices = tables.questions["choices"].iloc[combined.position]
+    if choices.isna().any():
+        return None
+    chance = share / choices.map(len).to_numpy()
+    newly = (read_a * chance) @ (1.0 - read_b).T - ((read_b * chance) @ (1.0 - read_a).T).T
+    return float((np.diag(newly) if combined.together(0, 1) else newly).mean())
 
 
 def _interval(combined: Combined, pairs: np.ndarray, level: float) -> MeanInterval:
@@ -162,7 +192,7 @@ def _interval(combined: Combined, pairs: np.ndarray, level: float) -> MeanInterv
     (Hoeffding 1948, Ann. Math. Statist. 19:293).
     """
     a, b = combined.parts
-    if a.values.random and b.values.random and combined.paired:
+    if combined.together(0, 1):
         return linear_interval([Term(1.0, np.round(np.diag(pairs), 9))], level)
     by_a, by_b = np.round(pairs.mean(axis=1), 9), np.round(pairs.mean(axis=0), 9)
     terms = [
@@ -175,4 +205,8 @@ def _interval(combined: Combined, pairs: np.ndarray, level: float) -> MeanInterv
 def _read(tables: Tables, side: Side, part: Part, position: np.ndarray) -> np.ndarray:
     """Whether each answer of the runs that entered could be read, shape (runs, questions)."""
     status = {run.run: run for run in side_values(tables, side, "accuracy", (), "status").found}
-    return np.stack([status[run.run].cut(position).values == "ok" for run in part.values.found]).astype(float)
+    if side.step == 0 and not part.values.random:  # the start model, whichever run's
+        runs = [next(iter(status.values()))]
+    else:
+        runs = [status[run.run] for run in part.values.found]
+    return np.stack([run.cut(position).values == "ok" for run in runs]).astype(float)

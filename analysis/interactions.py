@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
-from analysis.contrasts import ContrastResult, adjusted, contrast, declare
+from analysis.contrasts import ContrastResult, adjusted, contrast
+from analysis.declared import declare
 from analysis.load import Tables
 
 

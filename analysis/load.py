@@ -51,6 +51,20 @@ class CollectedError(Exception):
 
 
 @dataclass(frozen=True)
+class Layout:
+    """What questions share."""
+
+    images: np.ndarray
+    """Number of every question's image, its cluster, shape (questions,)."""
+    tasks: np.ndarray
+    """Number of every question's suite and task, shape (questions,)."""
+
+    def cut(self, position: np.ndarray) -> "Layout":
+        """Of some of the questions."""
+        return Layout(self.images[position], self.tasks[position])
+
+
+@dataclass(frozen=True)
 class Tables:
     """A collected study: ``study.json`` and one frame for each table, rows sorted by the table's key.
 
@@ -99,10 +113,11 @@ class Tables:
         return list(dict.fromkeys(self.questions["suite"]))
 
     @cached_property
-    def images(self) -> np.ndarray:
-        """Cluster of every question: the number of its image, shape (questions,)."""
-        images = self.questions["suite"].astype(str) + "/" + self.questions["image"].astype(str)
-        return pd.factorize(images)[0]
+    def layout(self) -> Layout:
+        """Image and task of every question."""
+        suite = self.questions["suite"].astype(str) + "/"
+        of = (pd.factorize(suite + self.questions[name].astype(str))[0] for name in ("image", "task"))
+        return Layout(*of)
 
     @cached_property
     def failed_checks(self) -> dict[str, str]:
@@ -111,11 +126,6 @@ class Tables:
             return {}
         told = {run: _failed(checks) for run, checks in zip(self.runs["run"], self.runs["checks"], strict=True)}
         return {run: text for run, text in told.items() if text}
-
-    @cached_property
-    def strata(self) -> np.ndarray:
-        """Number of every question's suite and task, shape (questions,)."""
-        return pd.factorize(self.questions["suite"].astype(str) + "/" + self.questions["task"].astype(str))[0]
 
     def own_protocol(self, arm: str) -> str:
         """The protocol that an arm is judged by unless a contrast names another."""
@@ -257,7 +267,34 @@ def _assemble(study: dict[str, Any], frames: dict[str, pd.DataFrame], where: Cal
             )
         if name in _LARGE:
             frames[name] = _with_position(frame, frames["questions"], where(name))
+    _check_runs(frames, where)
     return Tables(study=study, **frames)
+
+
+def _check_runs(frames: Mapping[str, pd.DataFrame], where: Callable[[str], str]) -> None:
+    """Every run is of one arm, and an arm's runs have seeds of their own."""
+    runs = frames["runs"]
+    for arm, of in runs.groupby("arm", sort=False):
+        if len(of) > 1 and (of["seed"].isna().any() or of["seed"].duplicated().any()):
+            raise CollectedError(
+                f"{where('runs')}: the {len(of)} runs of arm {arm!r} need a seed each, one of its own, in the column"
+                " 'seed'; without seeds an arm is one run and a known constant"
+            )
+    arms = dict(zip(runs["run"], runs["arm"], strict=True))
+    for name in _LARGE:
+        frame = frames[name]
+        for run, arm in zip(*_pairs_of(frame, "run", "arm"), strict=True) if "arm" in frame else ():
+            if arms.get(run, arm) != arm:
+                raise CollectedError(
+                    f"{where(name)}: run {run!r} is of arm {arm!r}, but of {arms[run]!r} in the table runs. The files"
+                    " come from different collections; collect the study anew: ablate collect"
+                )
+
+
+def _pairs_of(frame: pd.DataFrame, first: str, second: str) -> tuple[list[str], list[str]]:
+    """Every combination of two columns that there is."""
+    found = frame[[first, second]].drop_duplicates()
+    return found[first].astype(str).tolist(), found[second].astype(str).tolist()
 
 
 def _with_position(frame: pd.DataFrame, questions: pd.DataFrame, where: str) -> pd.DataFrame:
@@ -330,6 +367,11 @@ def _sorted(frame: pd.DataFrame, name: str, where: str) -> pd.DataFrame:
         if (gap := frame[column].isna()).any():
             row = frame.loc[gap, list(keys)].iloc[0].to_dict()
             raise CollectedError(f"{where}: the row {row} has no {column!r}. Collect the study anew: ablate collect")
+    if name == "answers" and (odd := ~frame["correct"].isin([True, False])).any():
+        row = frame.loc[odd, list(keys)].iloc[0].to_dict()
+        raise CollectedError(
+            f"{where}: 'correct' is {frame.loc[odd, 'correct'].iloc[0]} in the row {row}; true or false"
+        )
     if name in _LARGE:
         frame = frame.assign(**{str(name): _words(column) for name, column in frame.items() if _is_words(column)})
     # The order of rows in a file must change nothing, not even the last bit of a sum.

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.combine import Combined, Pair, question_values
+from analysis.combine import Combined, Pair, question_interval, question_values
+from analysis.load import Layout
 from analysis.metrics import METRICS
-from analysis.statistics import ClusteredInterval, McNemar, SignFlip, clustered_interval, mcnemar_test, sign_flip_test
+from analysis.statistics import ClusteredInterval, McNemar, SignFlip, mcnemar_test, sign_flip_test
 
 
 @dataclass(frozen=True)
@@ -22,37 +23,36 @@ class PairResult:
     """Test of no difference: under it the sign of an image's summed difference is a coin's toss."""
     mcnemar: McNemar | None
     """The same for two checkpoints' right and wrong answers, as if every question had an image of its own; None for
-    other metrics and differences of differences."""
+    other metrics, differences of differences and scores that weigh questions differently."""
 
 
 def pair_results(
-    combined: Combined, weights: np.ndarray, images: np.ndarray, metric: str, level: float
+    combined: Combined, weights: np.ndarray, layout: Layout, metric: str, level: float
 ) -> tuple[PairResult, ...]:
     """Every pair of checkpoints that belong together.
 
     Args:
         weights: of all questions, shape (questions,).
-        images: cluster of every question, shape (questions,).
+        layout: image and task of every question.
     """
     position = combined.position
     if not len(position):
         return ()
     share = weights[position] / weights[position].sum()
-    return tuple(_pair(combined, pair, share, images[position], metric, level) for pair in combined.pairs)
+    return tuple(_pair(combined, pair, share, layout.cut(position), metric, level) for pair in combined.pairs)
 
 
-def _pair(
-    combined: Combined, pair: Pair, share: np.ndarray, images: np.ndarray, metric: str, level: float
-) -> PairResult:
+def _pair(combined: Combined, pair: Pair, share: np.ndarray, layout: Layout, metric: str, level: float) -> PairResult:
     factor = METRICS[metric].factor
-    values = factor * len(share) * share * question_values(combined.parts, pair)
+    values = factor * question_values(combined.parts, pair)
     binary = metric == "accuracy" and len(pair.runs) == 2 and all(_is_binary(run.values) for run in pair.runs)
+    alike = bool(np.allclose(share, share[0]))
     return PairResult(
         name=pair.name,
         runs=tuple(run.run for run in pair.runs),
-        interval=clustered_interval(values, images.tolist(), level),
-        sign_flip=sign_flip_test(values, images.tolist()),
-        mcnemar=mcnemar_test(*(run.values.astype(bool) for run in pair.runs)) if binary else None,
+        interval=question_interval(values, share, layout, level),
+        sign_flip=sign_flip_test(len(share) * share * values, layout.images.tolist()),
+        mcnemar=mcnemar_test(*(run.values.astype(bool) for run in pair.runs)) if binary and alike else None,
     )
 
 

@@ -52,10 +52,10 @@ def measured_spread(tables: Tables, declared: Mapping[str, Any], power: Mapping[
         sd = math.sqrt(squares / freedom)
         fields["sd"] = sd or None
         fields["sd_from"] = f"measured, {freedom} df" if sd else ""
-        if sd and combined.paired:
+        if sd and any(len(group) > 1 for group in combined.groups):
             fields["correlation"] = _correlation(scores, list(combined.per_seed.values()), sd, spread.correlation)
     if declared["metric"] == "accuracy" and len(combined.parts) == 2:
-        fields |= _questions(combined, tables.images)
+        fields |= _questions(combined, tables.layout.images)
     return Spread(**(vars(spread) | fields))
 
 

@@ -141,7 +141,8 @@ def power_report(
             spread = replace(spread, sd=seed_sd, sd_from="given")
         if discordance is not None:
             spread = replace(spread, discordance=discordance, discordance_from="given")
-        ns = [runs[side["arm"]] for side in sides_of(contrast)]
+        # step 0 is the start model, the same for every seed
+        ns = [None if side["step"] == 0 else runs[side["arm"]] for side in sides_of(contrast)]
         asked = asked_questions(contrast, curve, questions)
         rows.append(_contrast_power(contrast, ns, settings, sizes[contrast["name"]], asked, spread))
     return rows

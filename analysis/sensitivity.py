@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from analysis.checkpoints import on_curve_questions
+from analysis.checkpoints import best_step, on_curve_questions
 from analysis.combine import Combined, Part
-from analysis.contrasts import ContrastResult, combine_declared, parts_of, with_defaults
+from analysis.contrasts import ContrastResult, combine_declared, parts_of
+from analysis.declared import checked
 from analysis.load import Tables
 from analysis.values import BEST_HALF, LAST, MEAN_LAST, RunValues, Side
 from analysis.verdicts import Verdict, decide
@@ -24,13 +25,17 @@ class Variation:
     choice: str
     combined: Combined
     verdict: Verdict
-    changes: bool
-    """The verdict is another than the declared one's."""
+    effect: str
+    """What differs from what it is held against: ``verdict``, ``estimate`` (it lies outside of the other's interval),
+    or nothing."""
+    against: str
+    """The choice that it is held against: the declared one; of a checkpoint rule the last checkpoint on the same
+    questions. Empty for those themselves."""
 
 
 def sensitivity(tables: Tables, results: Sequence[ContrastResult]) -> list[Variation]:
     """Every declared difference in accuracy under every other choice that its data allow."""
-    declared = {each["name"]: with_defaults(each) for each in tables.study["contrasts"]}
+    declared = {each["name"]: checked(tables, each) for each in tables.study["contrasts"]}
     return [
         variation
         for result in results
@@ -42,33 +47,48 @@ def sensitivity(tables: Tables, results: Sequence[ContrastResult]) -> list[Varia
 def variations(tables: Tables, result: ContrastResult, declared: Mapping[str, Any]) -> Iterator[Variation]:
     """The declared choice first, then one other at a time."""
     parts = [part for _, part in parts_of(tables, declared)]
-    for kind, choice, changed, made in _choices(tables, result, declared, parts):
+    found: dict[str, Variation] = {}
+    for kind, choice, against, changed, made in _choices(tables, result, declared, parts):
         combined = combine_declared(tables, changed, made)
         seeds = any(part.values.random for part in made)
         verdict = decide(combined.interval, result.margin, result.alpha, combined.population, seeds, combined.reason)
-        yield Variation(result.name, kind, choice, combined, verdict, verdict.name != result.verdict.name)
+        other = found.get(against)
+        effect = "" if other is None else _effect(combined, verdict, other)
+        found[choice] = Variation(result.name, kind, choice, combined, verdict, effect, against)
+        yield found[choice]
 
 
-Choice = tuple[str, str, Mapping[str, Any], list[Part]]
+def _effect(combined: Combined, verdict: Verdict, other: Variation) -> str:
+    if verdict.name != other.verdict.name:
+        return "verdict"
+    mine, theirs = combined.interval, other.combined.interval
+    if mine is None or theirs is None or theirs.low is None or theirs.high is None:
+        return ""
+    return "" if theirs.low <= mine.mean <= theirs.high else "estimate"
+
+
+Choice = tuple[str, str, str, Mapping[str, Any], list[Part]]
+"""Kind, choice, what it is held against, the contrast so changed, its parts."""
 
 
 def _choices(
     tables: Tables, result: ContrastResult, declared: Mapping[str, Any], parts: list[Part]
 ) -> Iterator[Choice]:
-    yield "declared", _place(result), declared, parts
+    own = _place(result)
+    yield "declared", own, "", declared, parts
     for rule in _other_rules(tables, result):
         changed = _with_sides(declared, lambda side, rule=rule: side | {"rule": rule})
-        yield "scoring rule", rule, changed, _parts(tables, changed)
+        yield "scoring rule", rule, own, changed, _parts(tables, changed)
     for label, changed in _other_prompts(tables, result, declared):
-        yield "prompt", label, changed, _parts(tables, changed)
+        yield "prompt", label, own, changed, _parts(tables, changed)
     truncated = [_truncated(tables, side, part) for side, part in zip(result.sides, parts, strict=True)]
     if all(each is not None for each in truncated):
         cut = [each for each in truncated if each is not None]
         if any(mask.any() for of_side in cut for mask in of_side.values()):
             wrong = [_wrong(part, of_side) for part, of_side in zip(parts, cut, strict=True)]
-            yield "truncation", "a truncated answer is wrong", declared, wrong
+            yield "truncation", "a truncated answer is wrong", own, declared, wrong
             kept = [_whole(part, cut) for part in parts]
-            yield "truncation", "questions with a truncated answer left out", declared, kept
+            yield "truncation", "questions with a truncated answer left out", own, declared, kept
     yield from _checkpoints(tables, result, declared)
 
 
@@ -162,16 +182,35 @@ def _whole(part: Part, truncated: Sequence[Mapping[str, np.ndarray]]) -> Part:
 
 
 def _checkpoints(tables: Tables, result: ContrastResult, declared: Mapping[str, Any]) -> Iterator[Choice]:
-    """The three checkpoint rules; the last one on the curve's questions, so that only the rule differs."""
+    """The three checkpoint rules; the last one on the questions of each other, so that only the rule differs."""
     curves = [side for side in result.sides if tables.curve_questions(side.arm)]
     if not curves or any(side.step is not None for side in result.sides):
         return
     if any(not side.own for side in curves):
         return  # the curve is under the arm's own protocol alone
-    last = parts_of(tables, {**declared, "checkpoint": LAST})
-    on_curve = [replace(part, values=on_curve_questions(tables, side, part.values)) for side, part in last]
-    yield "checkpoint", "last, on the curve's questions", {**declared, "checkpoint": LAST}, on_curve
-    for rule, label in ((BEST_HALF, "best on one half, scored on the other"), (MEAN_LAST, "mean of the last")):
+    last = {**declared, "checkpoint": LAST}
+    best = f"best on one half, scored on the other{_chosen(tables, result)}"
+    rules = ((MEAN_LAST, f"mean of the last {declared['last_k']}", False), (BEST_HALF, best, True))
+    for rule, label, half in rules:
+        reference = f"last, on {'the scored half' if half else 'the curve'}'s questions"
+        same = [
+            replace(part, values=on_curve_questions(tables, side, part.values, half))
+            for side, part in parts_of(tables, last)
+        ]
+        yield "checkpoint", reference, "", last, same
         changed = {**declared, "checkpoint": rule}
-        shown = label if rule == BEST_HALF else f"{label} {declared['last_k']}"
-        yield "checkpoint", shown, changed, _parts(tables, changed)
+        yield "checkpoint", label, reference, changed, _parts(tables, changed)
+
+
+def _chosen(tables: Tables, result: ContrastResult) -> str:
+    """``: after step 50 to 300``, over all runs that had a choice."""
+    runs = [
+        (side, run.run)
+        for side, part in zip(result.sides, result.combined.parts, strict=False)
+        if tables.curve_questions(side.arm)
+        for run in part.values.found
+    ]
+    steps = [best_step(tables, side, run) for side, run in runs if tables.has("answers", run, "curve", side.protocol)]
+    if not steps:
+        return ""
+    return f": after step {min(steps)}" + (f" to {max(steps)}" if max(steps) > min(steps) else "")

@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 def about(result: "ContrastResult") -> str:
     """Whom the estimate speaks about, with the number of runs and questions; empty without one."""
     combined = result.combined
-    on = f"these {len(combined.position)} questions"
+    on = f"these {len(combined.position):,} questions"
     if combined.population == "checkpoints":
         runs = " and ".join(dict.fromkeys(run.run for run in combined.pairs[0].runs))
         return f"for these checkpoints only ({runs}), on questions like {on.removesuffix(' questions')}"
     if combined.interval is None:
         return ""
     random = [(part.label, len(part.values.found)) for part in combined.parts if part.values.random]
-    if combined.paired and len(random) > 1:
-        return f"on average over {random[0][1]} seeds paired by seed, on {on}"
+    if len(combined.groups) == 1 and len(random) > 1:
+        how = "paired by seed" if len(dict(random)) > 1 else f"of {random[0][0]}, each with itself"
+        return f"on average over {random[0][1]} seeds {how}, on {on}"
     fixed = [part.label for part in combined.parts if not part.values.random]
     counted = " and ".join(f"{count} of {arm}" for arm, count in random)
     against = f" against the one {' and '.join(dict.fromkeys(fixed))}" if fixed else ""
@@ -48,13 +49,11 @@ def sentence(result: "ContrastResult") -> str:
 
 
 def verdict_text(result: "ContrastResult") -> str:
-    """``higher``, ``inconclusive (detectable: 3.1)``, with what qualifies it."""
+    """``higher``, ``inconclusive: one seed ...``, with what qualifies it."""
     verdict = result.verdict
     if verdict.name == INCONCLUSIVE:
         return f"{INCONCLUSIVE}: {verdict.reason}" if verdict.reason else INCONCLUSIVE
-    if verdict.direction and not result.survives:
-        return f"{verdict.name}, alone but not after adjustment"
-    return verdict.name
+    return verdict.name if result.survives else f"{verdict.name}, alone but not after adjustment"
 
 
 def _ahead(a: str, b: str, mean: float, metric: Metric) -> str:
@@ -75,6 +74,8 @@ def _larger(a: str, b: str, mean: float, metric: Metric) -> str:
 def _p(result: "ContrastResult") -> str:
     if result.interval is None or result.interval.p is None:
         return ""
+    if result.p is None:
+        return f", {p_words(result.interval.p)} over questions"
     told = f", {p_words(result.interval.p)}"
     return told + (f", adjusted {p_words(result.p_adjusted)}" if result.p_adjusted is not None else "")
 
@@ -91,8 +92,8 @@ def _compatible(a: str, b: str, low: float, high: float, metric: Metric) -> str:
 
 
 def _margin(result: "ContrastResult", interval: MeanInterval, metric: Metric) -> str:
-    margin, inner = result.margin, result.equivalence
-    if margin is None or interval.low is None or interval.high is None or inner is None:
+    margin = result.margin
+    if margin is None or interval.low is None or interval.high is None or not interval.standard_error:
         return ""
     shown = f"the margin of {margin:g} {metric.short}"
     if result.verdict.equivalent:
@@ -106,17 +107,27 @@ def _margin(result: "ContrastResult", interval: MeanInterval, metric: Metric) ->
 def _verdict(result: "ContrastResult", metric: Metric) -> str:
     """What an open question would have taken, and what the family leaves of a direction."""
     verdict = result.verdict
-    if verdict.direction and not result.survives and result.adjustment:
-        return f"After adjustment ({result.adjustment} tests) that direction does not hold."
     if verdict.decided:
-        return ""
+        holds = result.survives or not result.adjustment
+        return "" if holds else f"After adjustment ({result.adjustment} tests) that does not hold."
     told = f"Inconclusive: {verdict.reason}." if verdict.reason else "Inconclusive."
     if result.detectable is not None:
-        size = number(result.detectable, metric.decimals)
-        return f"{told} The smallest difference that this design could have seen is {size} {metric.short}."
+        return f"{told} {seen(result)}"
     if result.missing_sd:
         return f"{told} What this design could have seen is unknown, as no spread over seeds is declared (seed_sd)."
     return told
+
+
+def seen(result: "ContrastResult") -> str:
+    """What the design would have shown, from the declared spread; empty where that is unknown."""
+    if result.detectable is None:
+        return ""
+    metric, (power, level) = METRICS[result.metric], result.detected_at
+    size = number(result.detectable, metric.decimals)
+    return (
+        f"A true difference of {size} {metric.short} would have been found in {percent(power)} of such studies"
+        f" (at the level {level:.3g})."
+    )
 
 
 def _missing(result: "ContrastResult") -> str:

@@ -147,27 +147,29 @@ def whole_runs(
     expected: int,
     place: str,
     exclusions: Collection[str],
-    read: Callable[[str], tuple[np.ndarray, np.ndarray]],
+    read: Callable[[str], tuple[np.ndarray, np.ndarray] | str],
 ) -> SideValues:
     """Values of every planned run of an arm.
 
     Args:
         expected: questions that each run should have.
         place: what the values are of, for the reasons.
-        read: positions and values of a run by its id.
+        read: positions and values of a run by its id, or why it has none.
     """
     runs = tables.runs[tables.runs["arm"] == arm].sort_values(["seed", "run"], na_position="first")
     found: list[RunValues] = []
     lost: dict[str, str] = {}
     excluded: dict[str, str] = {}
     for run, seed, state, reason in zip(runs["run"], runs["seed"], runs["state"], runs["reason"], strict=True):
-        position, values = read(run)
+        got = read(run)
+        position, values = (np.arange(0), np.zeros(0)) if isinstance(got, str) else got
         failed = tables.failed_checks.get(run, "") if FAILED_CHECKS in exclusions else ""
         if failed:
             excluded[run] = lost[run] = f"excluded: {failed}"
         elif not len(position):
             told = f": {reason}" if isinstance(reason, str) and reason else ""
-            lost[run] = f"no answers under {place}" if state == "done" else f"{state}{told}"
+            why = got if isinstance(got, str) and got else f"no answers under {place}"
+            lost[run] = why if state == "done" else f"{state}{told}"
         elif len(position) < expected:
             lost[run] = f"{len(position)} of {expected} questions answered{_which(tables, position, expected)}"
         elif not _finite(values):

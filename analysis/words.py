@@ -22,7 +22,7 @@ def mean_text(cell: Cell) -> str:
     """``93.1 ± 4.2``, or the mean alone where there is no interval."""
     if cell.interval is None:
         return NONE
-    if cell.interval.half_width is None:
+    if not cell.interval.half_width:
         return number(cell.interval.mean)
     return f"{cell.interval.mean:.1f} ± {cell.interval.half_width:.1f}"
 

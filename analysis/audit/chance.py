@@ -15,7 +15,7 @@ ALPHA = 0.05
 LARGEST = 20_000
 """The largest unknown number of questions that is looked at."""
 
-READING = "most likely outputs that could not be parsed were counted as wrong, so it does not measure ability"
+READING = "guessing does better, so it is not a measure of ability alone; outputs that can't be parsed would do this"
 
 
 def below_chance_p(count: int, n: int, chance: float) -> float:

@@ -1,6 +1,9 @@
 """Which differences do printed totals lift out of the noise? `analysis.audit.differences` in sentences."""
 
+import math
+
 import pandas as pd
+from scipy.special import chdtri
 
 from analysis.audit.differences import Decision, Difference, Pair, pairs
 from analysis.audit.findings import Checked, Finding, Severity, made, plural, tally
@@ -138,10 +141,13 @@ def _beside_reproductions(found: list[Pair], repeated: list[Reproduction]) -> tu
             continue
         sd, df = pooled
         hidden = sum(value < sd for value in known)
-        freedom = f"{plural(df, 'degree')} of freedom"
+        # of a normal sample: df s² / σ² is chi-squared
+        low, high = (sd * math.sqrt(df / float(chdtri(df, tail))) for tail in (0.025, 0.975))
+        freedom = f"{plural(df, 'degree')} of freedom, 95 % interval {low:.1f} to {high:.1f}"
         said += (
             f" Reproductions of one trained configuration spread by an SD of {sd:.2f} points on {benchmark} {task} "
-            f"({freedom}); a seed SD of that size hides {hidden} of the {len(known)} differences on it."
+            f"({freedom}), whatever else differs between their sources included; a seed SD of that size hides {hidden} "
+            f"of the {len(known)} differences on it."
         )
         largest = sd if largest is None else max(largest, sd)
     return said, largest

@@ -158,8 +158,8 @@ def _error(a: Score, b: Score) -> float | None:
 
 
 def check_reproductions(scores: pd.DataFrame) -> Checked:
-    """How far apart sources are that print the same configuration: the smallest honest estimate of the spread between
-    runs, as nothing that was meant to differ does.
+    """How far apart sources are that print the same configuration: runs, recipes' details and evaluations together, of
+    which nothing was meant to differ.
 
     Args:
         scores: frame of `analysis.audit.read.Published`.
@@ -177,7 +177,7 @@ def _spread(one: Reproduction) -> Finding:
         else f"one score as a draw of questions has a binomial standard error of {error:.2f}"
     )
     tail = (
-        "That is the smallest honest estimate of how far two runs of one recipe lie apart."
+        "Between them lie the runs' own spread and whatever else differs between the sources."
         if one.trained
         else "Nothing was trained, so the evaluation alone makes the difference."
     )

@@ -31,6 +31,7 @@ from analysis.statistics.power import (
     power_of,
     seeds_needed,
 )
+from analysis.statistics.stratified import stratified_interval
 
 __all__ = [
     "LEVEL",
@@ -62,6 +63,7 @@ __all__ = [
     "prediction_interval",
     "seeds_needed",
     "sign_flip_test",
+    "stratified_interval",
     "two_level_bootstrap",
     "welch_interval",
 ]

@@ -60,8 +60,9 @@ def two_level_bootstrap(
     often as its seed times its question's cluster was drawn (the pigeonhole bootstrap of crossed factors: Owen 2007,
     Annals of Applied Statistics 1:386). One draw of clusters is for all sides, seeds and scopes. In each draw a scope's
     mean is its weighted mean over the answers drawn; with strata (tasks) it is that within each stratum, the strata
-    keeping their shares of the weight. With few seeds the interval is too narrow, as every percentile bootstrap is:
-    it stands beside the t interval over seeds, not in its place.
+    keeping their shares of the weight. Both draws add their spread to what the answers' own noise gives already, so
+    that it tends to be too wide (Owen's result, and what ``results/coverage`` measures in this design); a percentile
+    bootstrap over few seeds alone is too narrow. It stands beside the t interval over seeds, not in its place.
 
     Args:
         sides: one or more; without a constant, all of several runs.

@@ -195,10 +195,9 @@ def _test(design: Design, alpha: float, estimated_df: bool) -> Callable[[float],
         critical, whole = _welch_critical(design, alpha), float(sum(design.ns) - len(design.ns))
 
     def power(shift: float) -> float:
-        wrong = nctdtr(whole, shift, -critical)
-        # The wrong tail is under the normal one beyond the shift; far out, where it is nothing, scipy may have NaN.
-        rejected = 1.0 - nctdtr(whole, shift, critical) + np.where(np.isnan(wrong), 0.0, wrong)
-        return float(rejected.mean())
+        # Far from 0, where both tails are nothing, scipy may have NaN.
+        wrong, missed = (np.nan_to_num(nctdtr(whole, shift, side * critical), nan=0.0) for side in (-1.0, 1.0))
+        return float((1.0 - missed + wrong).mean())
 
     return power
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from analysis.load import Tables
 from analysis.scopes import BENCHMARK, MICRO, SUITES
 from analysis.scores import ArmRow, ArmTable, all_rules, arm_table
-from analysis.tables.common import STATES, accuracy, chance_text, scope_columns, state_counts
+from analysis.tables.common import STATES, accuracy, chance_text, scope_columns, short_chance, state_counts
 from analysis.tables.table import Cell, Column, Number, Table, count
 from analysis.words import NONE, protocol_label
 
@@ -52,7 +52,7 @@ def seeds(tables: Tables, table: ArmTable) -> Table:
         Column("rule", "rule", "scoring rule"),
         *scope_columns(table.scopes, "accuracy of the run"),
     )
-    footers = (f"Percent correct on {table.questions} questions. {chance_text(table)}",)
+    footers = (f"Percent correct on {table.questions} questions. {short_chance(table)}",)
     title = f"{tables.study['title']}: accuracy of every run"
     return Table("seeds", title, columns, tuple(rows), footers, keys=3)
 
@@ -85,7 +85,7 @@ def protocols(tables: Tables) -> Table:
     footers = (
         f"Percent correct on {decisive.questions} questions: mean over seeds ± half of the 95 % t interval.",
         "* the arm's own protocol. parsed %: completions from which the rule could read an answer.",
-        f"n: {_RUNS}. {_missing(decisive)} {chance_text(decisive)}",
+        f"n: {_RUNS}. {_missing(decisive)} {short_chance(decisive)}",
     )
     title = f"{tables.study['title']}: overall accuracy by protocol and scoring rule"
     return Table("protocols", title, columns, tuple(rows), footers, keys=2)

@@ -49,13 +49,13 @@ def _row(result: ClaimResult) -> tuple[Cell, ...]:
     else:
         against = NONE
     single: Cell = NONE
-    if result.prediction is not None and result.prediction.half_width is not None:
+    if result.prediction is not None and result.prediction.standard_error:
         signed = result.ran is None
         single = of_interval(result.prediction, unit=unit, decimals=decimals, signed=signed, style="range")
     within = NONE if result.within is None else "within" if result.within else "outside"
     return (
         *(result.name, result.statement, result.source),
-        *(printed, against, measured, bounds, result.verdict),
+        *(printed, against, measured, bounds, result.label),
         *(NONE if contrast is None else contrast.standing.status, result.reason, single, within),
     )
 
@@ -75,7 +75,8 @@ def _footers(results: Sequence[ClaimResult]) -> list[str]:
             " really ran. A printed score within is one that a run of that arm may well have."
         )
     told.append(
-        "Supported and contradicted: the interval leaves out 0. Below the margin: the difference is real and too small"
-        " to matter by the declared standard. Inconclusive: neither; it is not evidence of no difference."
+        "Supported and contradicted: the interval leaves out 0 (for a claim of equality: lies within the margin, or"
+        " wholly outside of it). Below the margin: the difference is real and too small to matter by what is declared."
+        " Alone: not after adjustment. Inconclusive is not evidence of no difference."
     )
     return told + [f"{result.name}: {result.note}" for result in results if result.note]

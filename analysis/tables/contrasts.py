@@ -9,8 +9,7 @@ from analysis.load import Tables
 from analysis.metrics import METRICS
 from analysis.scores import arm_table
 from analysis.sentences import verdict_text
-from analysis.statistics import equivalence_p
-from analysis.tables.common import chance_text, difference, ends, levels_text
+from analysis.tables.common import difference, ends, levels_text, short_chance
 from analysis.tables.table import Cell, Column, Number, Table, count, p_value
 from analysis.words import NONE
 
@@ -49,7 +48,7 @@ def _verdict_row(result: ContrastResult) -> tuple[Cell, ...]:
         _named(result, difference(interval, decimals, result.unit)),
         ends(interval, decimals),
         POPULATIONS[result.population] or NONE,
-        p_value(None if interval is None else interval.p),
+        p_value(result.p),
         p_value(result.p_adjusted),
         family,
         Number(result.margin, unit=result.unit, text=None if result.margin is None else f"{result.margin:g}"),
@@ -79,7 +78,8 @@ def _contrast_footers(tables: Tables, results: Sequence[ContrastResult]) -> tupl
         f"The {wide} interval decides the direction (higher, lower), the {narrow} one whether the difference lies"
         " within the margin; both may hold. Neither is inconclusive, which is not the same as no difference.",
         "p is two-sided against 0, adjusted by Holm within a declared family, by Benjamini-Hochberg over the contrasts"
-        " outside of families.",
+        " outside of families; one seed of a method has no p-value about the method, and counts among the tests. The"
+        " equivalence tests are adjusted in the same way, over those with a margin.",
         f"Declared beforehand? {'; '.join(shown)}." if results else "No contrast is declared.",
         *(
             [
@@ -89,7 +89,7 @@ def _contrast_footers(tables: Tables, results: Sequence[ContrastResult]) -> tupl
             if withdrawn
             else []
         ),
-        chance_text(arm_table(tables)),
+        short_chance(arm_table(tables)),
     )
 
 
@@ -103,10 +103,10 @@ def evidence(tables: Tables, results: Sequence[ContrastResult]) -> Table:
         Column("runs", "runs", "runs of each side that entered"),
         Column("df", "df", "degrees of freedom"),
         Column("inner", f"{narrow} interval", "difference with the interval that decides equivalence"),
-        Column("p_equivalence", "p, equivalence", "p-value of the two one-sided tests against the margin"),
+        Column("p_equivalence", "p, equivalence", "adjusted p-value of the two one-sided tests against the margin"),
         Column("bootstrap", f"two-level bootstrap {wide}", f"about {BOOTSTRAP_POPULATION}"),
-        Column("prediction", "one more run of each", "interval that a difference of single runs falls in"),
-        Column("detectable", "detectable", "smallest difference that the design could have seen"),
+        Column("prediction", "single further runs", "where a difference of single further runs falls"),
+        Column("detectable", "detectable", "true difference that the design would have shown with the power asked for"),
         Column("missing", "missing", _MISSING),
         Column("planned", "planned", "runs planned on all sides"),
     )
@@ -114,9 +114,10 @@ def evidence(tables: Tables, results: Sequence[ContrastResult]) -> Table:
     lost = {f"{run}: {why}" for result in results for run, why in result.lost.items()}
     footers = (
         f"Two-level bootstrap: seeds drawn, then images, one draw of images for all seeds and tasks; about"
-        f" {BOOTSTRAP_POPULATION}, as sensitivity: at few seeds it is too narrow (results/coverage).",
-        "One more run of each: where the difference of further single runs falls (t s √(1 + 1/n)); a printed difference"
-        " of single runs is held against it.",
+        f" {BOOTSTRAP_POPULATION}, as sensitivity. In simulated studies of this design it holds the truth more often"
+        " than it says (results/coverage).",
+        "Single further runs: where the difference of one more run of each side falls (t s √(1 + 1/n)), constants"
+        " staying what they are and no seed in common; a printed difference of single runs is held against it.",
         _power_footer(tables),
         f"Missing: {_MISSING}" + (f": {'; '.join(sorted(lost))}." if lost else "; none."),
     )
@@ -134,7 +135,7 @@ def _evidence_row(result: ContrastResult) -> tuple[Cell, ...]:
         ", ".join(map(str, result.ns)) or "0",
         NONE if interval is None or interval.df is None else Number(interval.df, unit="degree of freedom"),
         NONE if inner is None else Number(inner.mean, inner.low, inner.high, inner.n, style="range", **look),
-        NONE if interval is None or result.margin is None else p_value(equivalence_p(interval, result.margin)),
+        NONE if result.p_equivalence is None else p_value(result.p_equivalence_adjusted),
         NONE if boot is None else Number(boot.estimate, boot.low, boot.high, style="range", **look),
         NONE
         if predicted is None or predicted.low is None
@@ -153,7 +154,8 @@ def _power_footer(tables: Tables) -> str:
     if power.get("seed_sd") is not None:
         declared = f"a declared seed SD of {power['seed_sd']:g} points of accuracy"
     return (
-        f"Detectable: with {100 * power['power']:g} % power at alpha over the family's size, from {declared}"
+        f"Detectable: the true difference that {100 * power['power']:g} % of such studies would find, by the test that"
+        f" is made, at alpha over the family's size, from {declared}"
         f" (correlation of paired seeds {power['seed_correlation']:g}); of two single checkpoints from a discordance of"
         f" {100 * power['discordance']:g} %. Never from the spread observed."
     )
@@ -163,7 +165,7 @@ def pairs(tables: Tables, results: Sequence[ContrastResult]) -> Table:
     """Every pair of checkpoints that belong together, question by question."""
     columns = (
         Column("contrast", "contrast", "name of the contrast"),
-        Column("pair", "pair", "seed that the runs share"),
+        Column("pair", "pair", "seed of the runs, or the runs"),
         Column("estimate", "a − b", "question-paired difference of the checkpoints"),
         Column("", f"{levels_text([result.alpha for result in results])} interval"),
         Column("questions", "questions", "questions that all of them answered"),
@@ -196,14 +198,14 @@ def pairs(tables: Tables, results: Sequence[ContrastResult]) -> Table:
         f"Each line speaks about {POPULATIONS['checkpoints']}: nothing here is about other seeds.",
         "Interval: t over questions, its standard error clustered by image. Sign flip: under no difference the sign of"
         " an image's summed difference is a coin's toss. McNemar: exact, as if no two questions shared an image, and so"
-        " too sure where they do. None of these p-values is adjusted.",
+        " too sure where they do; none where questions weigh differently. None of these p-values is adjusted.",
     )
     title = f"{tables.study['title']}: pairs of checkpoints"
     return Table("pairs", title, columns, tuple(rows), footers, keys=2)
 
 
 def scopes(tables: Tables, results: Sequence[ScopeResult]) -> Table:
-    """Every contrast by task and source; the worst marked."""
+    """Every contrast by task and source; the lowest marked, which is the worst where more is better."""
     columns = (
         Column("contrast", "contrast", "name of the contrast"),
         Column("scope", "on", "task, source or suite"),
@@ -212,7 +214,7 @@ def scopes(tables: Tables, results: Sequence[ScopeResult]) -> Table:
         Column("p", "p", "two-sided p-value against 0"),
         Column("p_adjusted", "adjusted p", "Benjamini-Hochberg over this table"),
         Column("bootstrap", "two-level bootstrap", f"about {BOOTSTRAP_POPULATION}"),
-        Column("worst", "", "lowest a − b of the contrast's tasks, sources and suites of that kind"),
+        Column("lowest", "", "lowest a − b of the contrast's tasks, sources or suites"),
     )
     rows: list[tuple[Cell, ...]] = []
     for each in results:
@@ -225,10 +227,10 @@ def scopes(tables: Tables, results: Sequence[ScopeResult]) -> Table:
                 each.scope,
                 difference(interval, decimals, unit),
                 ends(interval, decimals),
-                p_value(None if interval is None else interval.p),
+                p_value(each.p),
                 p_value(each.p_adjusted),
                 NONE if boot is None else Number(boot.estimate, boot.low, boot.high, **look),
-                "worst" if each.worst else "",
+                "lowest" if each.lowest else "",
             )
         )
     footers = (
@@ -262,7 +264,7 @@ def interactions(tables: Tables, declared: Sequence[ContrastResult], found: Sequ
                 *result.labels,
                 _named(result, difference(interval, decimals, result.unit)),
                 ends(interval, decimals),
-                p_value(None if interval is None else interval.p),
+                p_value(result.p),
                 p_value(result.p_adjusted),
                 result.standing.status if result.name in names else "not declared",
             )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from analysis.formats import FormatResult, RuleResult
+from analysis.formats import LEAST_READ, FormatResult, RuleResult
 from analysis.load import Tables
 from analysis.scores import arm_table
 from analysis.sensitivity import Variation
@@ -25,11 +25,14 @@ def formats(tables: Tables, results: Sequence[FormatResult]) -> Table:
         Column("decides", "", "the rule that decides the contrast"),
     )
     rows = [_rule_row(result, each) for result in results for each in (*result.by_rule, *result.options)]
-    footers = (
-        "The same completions read by every rule; option likelihood asks for no format at all: the option that the"
-        " model finds likeliest. A gain that a strict reading shows and option likelihood doesn't is one of format.",
-        short_chance(arm_table(tables)),
-    )
+    told = "The same completions read by every rule."
+    if any(result.options for result in results):
+        told += (
+            " Option likelihood asks for no format at all: the option that the model finds likeliest, without thinking."
+            " A gain that it doesn't show isn't shown to be more than format; one that is made by reasoning would not"
+            " show there either."
+        )
+    footers = (told, short_chance(arm_table(tables)))
     title = f"{tables.study['title']}: contrasts by scoring rule and by option likelihood"
     return Table("formats", title, columns, tuple(rows), footers, keys=2)
 
@@ -56,25 +59,33 @@ def splits(tables: Tables, results: Sequence[FormatResult]) -> Table:
         Column("", f"{levels} interval"),
         Column("now_right", "now right", "difference where both sides' answers could be read"),
         Column("", f"{levels} interval"),
+        Column(
+            "both_read", "both read %", "questions where both sides' answers could be read: what now right rests on"
+        ),
+        Column("guessing", "by guessing", "what guessing would give of now parsed"),
         Column("share", "parsed's share %", "share of the gain that goes with parse status"),
     )
     rows: list[tuple[Cell, ...]] = []
     for result in results:
         split = result.split
         if split is None:
-            rows.append((result.contrast, NONE, NONE, NONE, NONE, NONE, NONE))
+            rows.append((result.contrast, *[NONE] * 8))
             continue
         total = Number(split.now_parsed.mean + split.now_right.mean, unit="percentage point", signed=True)
         parts: list[Cell] = []
-        for part in (split.now_parsed, split.now_right):
-            parts += [difference(part, 1, "percentage point"), ends(part, 1)]
+        for part, told in ((split.now_parsed, True), (split.now_right, split.told)):
+            parts += [difference(part, 1, "percentage point"), ends(part, 1) if told else "cannot be told"]
+        read = Number(split.both_read, decimals=1)
+        luck: Cell = NONE if split.guessing is None else Number(split.guessing, unit="percentage point", signed=True)
         share: Cell = NONE if split.share is None else Number(split.share, decimals=0)
-        rows.append((result.contrast, total, *parts, share))
+        rows.append((result.contrast, total, *parts, read, luck, share))
     footers = (
         "a − b is the sum of the two parts, question by question: now parsed are right answers where the other side's"
         " could not be read (minus the reverse), now right the difference where both could be. The share has no number"
         " where the parts have opposite signs.",
-        f"Whoever answers at all is right by chance: some of now parsed is luck. {short_chance(arm_table(tables))}",
+        f"Where both could be read on fewer than {LEAST_READ:g} % of the questions, ability can't be told from format:"
+        " what a side that doesn't answer knows is not seen here. By guessing: what answering at random where the other"
+        " side's answer could not be read would give; what now parsed has above that, luck doesn't explain.",
     )
     title = f"{tables.study['title']}: now parsed, now right"
     return Table("splits", title, columns, tuple(rows), footers)
@@ -91,16 +102,22 @@ def sensitivity(tables: Tables, results: Sequence[Variation]) -> Table:
         Column("questions", "questions", "questions that it is over"),
         Column("runs", "runs", "runs of each side"),
         Column("verdict", "verdict", "what the interval decides"),
-        Column("changes", "", "the verdict differs from the declared one's"),
+        Column(
+            "effect",
+            "differs in",
+            "verdict, or estimate (outside of the other's interval), from what it is held against",
+        ),
     )
     rows = [_variation_row(each) for each in results]
-    changed = sum(each.changes for each in results)
-    declared = sum(each.kind == "declared" for each in results)
+    others = [each for each in results if each.against]
+    verdicts, estimates = (sum(each.effect == effect for each in others) for effect in ("verdict", "estimate"))
     footers = (
-        f"One choice changed at a time, all else as declared. {changed} of {len(results) - declared} other choices"
-        " change a verdict. They are the declared tests made otherwise, and confirm nothing.",
+        f"One choice changed at a time, all else as declared. Of {len(others)} other choices {verdicts} change the"
+        f" verdict, {estimates} others have an estimate outside of the interval of what they are held against. They are"
+        " the declared tests made otherwise, and confirm nothing.",
         "Truncation: an answer cut off at the limit of new tokens. Checkpoints: on the questions that the curve's"
-        " checkpoints were asked; the best is chosen on every other image's questions and scored on the rest.",
+        " checkpoints were asked, held against the last checkpoint on the same questions; the best (never the start) is"
+        " chosen on every other image's questions and scored on the rest.",
         short_chance(arm_table(tables)),
     )
     title = f"{tables.study['title']}: sensitivity of the contrasts"
@@ -119,5 +136,5 @@ def _variation_row(each: Variation) -> tuple[Cell, ...]:
         count(len(each.combined.position), "question"),
         ", ".join(map(str, each.combined.ns)),
         shown,
-        "changes" if each.changes else "",
+        each.effect,
     )

@@ -43,8 +43,8 @@ class Number:
         if self.style == "range":
             return NONE if self.low is None or self.high is None else f"{self._one(self.low)} to {self._one(self.high)}"
         shown = self._one(self.value)
-        if self.style == "none" or self.low is None or self.high is None:
-            return shown
+        if self.style == "none" or self.low is None or self.high is None or self.low == self.high:
+            return shown  # an interval without any width says nothing
         return f"{shown} ± {(self.high - self.low) / 2:.{self.decimals}f}"
 
     def _one(self, value: float) -> str:

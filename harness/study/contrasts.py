@@ -56,15 +56,16 @@ def _pairing_problems(contrast: Contrast, arms: Mapping[str, Arm], where: Where)
     """Sides whose runs can't be paired, or have to be. In a difference of differences an arm without randomness is a
     constant that pairs with every seed."""
     seeded = {key: side.arm for key, side in contrast.sides.items() if arms[side.arm].has_seeds}
-    if contrast.minus is None:
+    if contrast.minus is None and contrast.pairing == "seed":
         lacking = [(key, side) for key, side in contrast.sides.items() if key not in seeded]
         text = "has no randomness and so no seeds to pair by; use pairing: none"
-        found = [Problem((*where, key), f"{side.arm!r} {text}") for key, side in lacking]
-        return found if contrast.pairing == "seed" else []
+        return [Problem((*where, key), f"{side.arm!r} {text}") for key, side in lacking]
     if contrast.pairing == "seed" and len(seeded) < 2:
         text = "'seed': fewer than two of the four sides have seeds, so there is nothing to pair; use pairing: none"
         return [Problem((*where, "pairing"), text)]
-    twice = sorted({arm for arm in seeded.values() if list(seeded.values()).count(arm) > 1})
+    # step 0 is the start model, the same for all seeds
+    varied = [side.arm for side in contrast.sides.values() if side.arm in seeded.values() and side.step != 0]
+    twice = sorted({arm for arm in varied if varied.count(arm) > 1})
     if contrast.pairing == "none" and twice:
         text = f"'none': the runs of {twice[0]!r} stand on two sides and are not independent; use pairing: seed"
         return [Problem((*where, "pairing"), text)]
