@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -25,14 +26,16 @@ def frame(tables: Tables, table: ArmTable) -> pd.DataFrame:
         measure, series and checkpoint; no rows without a curve. A checkpoint that lacks any of its questions is left
         out: on fewer questions it would be another score.
     """
-    own = {arm: tables.own_protocol(arm) for arm in tables.arms}
-    decides = {protocol: tables.rules_of(protocol)[0] for protocol in tables.study["protocols"]}
     answers = kept(tables, tables.answers[(tables.answers["phase"] == "curve").to_numpy()])
-    protocols = answers["arm"].astype(object).map(own)
-    answers = answers[
-        (answers["protocol"].astype(object) == protocols)
-        & (answers["rule"].astype(object) == answers["protocol"].astype(object).map(decides))
-    ]
+    chosen = np.zeros(len(answers), dtype=bool)
+    # Arm by arm: the columns are categories, which compare fast with a word but not with each other.
+    for arm in tables.arms:
+        protocol = tables.own_protocol(arm)
+        if protocol in tables.study["protocols"]:
+            rule = tables.rules_of(protocol)[0]
+            words = {"arm": arm, "protocol": protocol, "rule": rule}
+            chosen |= np.logical_and.reduce([(answers[name] == word).to_numpy() for name, word in words.items()])
+    answers = answers[chosen]
     if answers.empty:
         return pd.DataFrame(columns=COLUMNS)
     keys = ["arm", "protocol", "run", "seed", "step"]
