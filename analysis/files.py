@@ -23,10 +23,15 @@ def write_text(path: Path, text: str) -> Path:
     return write_bytes(path, (text.rstrip("\n") + "\n").encode())
 
 
+def rounded(frame: pd.DataFrame) -> pd.DataFrame:
+    """A copy with `DECIMALS` digits after the point."""
+    frame = frame.copy()
+    for column in [name for name in frame if pd.api.types.is_float_dtype(frame[name])]:
+        # Adding 0.0 turns a rounded -0.0 into 0.0.
+        frame[column] = frame[column].round(DECIMALS) + 0.0
+    return frame
+
+
 def write_csv(path: Path, frame: pd.DataFrame) -> Path:
     """CSV with `DECIMALS` digits after the point; what is missing is an empty cell."""
-    rounded = frame.copy()
-    for column in [name for name in rounded if pd.api.types.is_float_dtype(rounded[name])]:
-        # Adding 0.0 turns a rounded -0.0 into 0.0.
-        rounded[column] = rounded[column].round(DECIMALS) + 0.0
-    return write_text(path, rounded.to_csv(index=False, lineterminator="\n"))
+    return write_text(path, rounded(frame).to_csv(index=False, lineterminator="\n"))

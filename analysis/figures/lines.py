@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,12 +76,13 @@ def draw_lines(
     width = SINGLE if across == 1 else DOUBLE
     legends = [_handles(frame, group, shown, with_keys=group is groups[-1]) for group in groups]
     fits = [legend_fit(handles, width) for handles in legends]
-    heights = [down * PANEL + 0.12 + height for _, height in fits]
+    heights = [each for _, height in fits for each in (down * PANEL, height + 0.12)]
     figure = new_figure(width, sum(heights))
-    parts = figure.subfigures(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
+    parts: Any = figure.subfigures(len(heights), 1, height_ratios=heights)
     limits = {panel.measure: _limits(frame, panel) for panel in panels}
-    for part, group, handles, (columns, _) in zip(parts, groups, legends, fits, strict=True):
-        grid = part.subplots(down, across, squeeze=False)
+    for above, below, group, handles, (columns, _) in zip(parts[::2], parts[1::2], groups, legends, fits, strict=True):
+        below.legend(handles=handles, ncols=columns, loc="center")
+        grid = above.subplots(down, across, squeeze=False)
         for axes in grid.flat[len(panels) :]:
             axes.set_visible(False)
         for number, (axes, panel) in enumerate(zip(grid.flat, panels, strict=False)):
@@ -90,7 +92,6 @@ def draw_lines(
             axes.set_xlabel(step_label if number + across >= len(panels) else "")
             if number % across and panel.label == panels[number - 1].label:
                 axes.set_ylabel("")
-        part.legend(handles=handles, ncols=columns, loc="outside lower center")
     return settle(figure)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib.style
+import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator
+from matplotlib.transforms import Bbox
 
 SINGLE = 3.4
 """Width of a figure in one column of a paper, in inches."""
@@ -26,6 +28,8 @@ TITLE = 7.5
 GREY = "0.35"
 """Of whatever belongs to no arm."""
 BAND = "0.88"
+_PLACES = 6
+"""Digits after the point of places, which are shares of a figure."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
@@ -128,11 +132,25 @@ def settle(figure: Figure) -> Figure:
     for _ in range(2):
         figure.draw_without_rendering()
     figure.set_layout_engine("none")
+    _round_places(figure)
     # Else the ticks would be chosen anew when the figure is drawn, under whatever style is then in use.
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(FixedLocator(axis.get_majorticklocs().tolist()))
     return figure
+
+
+def _round_places(figure: Figure | SubFigure) -> None:
+    """Cut digits off what the engine placed: its solver's last ones differ from call to call, and so would files."""
+    for part in figure.subfigs:
+        part.bbox_relative.set_points(np.round(part.bbox_relative.get_points(), _PLACES))
+        _round_places(part)
+    for axes in figure.get_children():
+        if isinstance(axes, Axes):
+            axes.set_position(Bbox.from_bounds(*(round(float(each), _PLACES) for each in axes.get_position().bounds)))
+    for text in figure.texts:
+        x, y = text.get_position()
+        text.set_position((round(x, _PLACES), round(y, _PLACES)))
 
 
 def wrapped(text: str, width: int) -> str:

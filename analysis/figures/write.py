@@ -21,7 +21,7 @@ from analysis.figures import (
     seeds,
 )
 from analysis.figures.style import styled
-from analysis.files import write_bytes, write_csv
+from analysis.files import rounded, write_bytes, write_csv
 from analysis.load import Tables
 from analysis.scores import ArmTable
 
@@ -104,14 +104,15 @@ def write_figures(
         raise ValueError(f"no figure {unknown[0]!r} is made of a frame; there are {', '.join(GIVEN)}")
     written: dict[str, Written] = {}
     for name, own in OWN.items():
-        frame = own.frame(tables, table)
+        frame = rounded(own.frame(tables, table))
         if not frame.empty:
             caption = own.caption(frame, tables.arms)
             written[name] = Written(save(own.draw(frame, tables.arms), frame, folder / name), caption)
     for name, given in GIVEN.items():
-        frame = extra.get(name)
-        if frame is None or frame.empty:
+        if name not in extra or extra[name].empty:
             continue
+        # A picture shows what its CSV says: digits below would let the order of a sum's terms move it.
+        frame = rounded(extra[name])
         if missing := [column for column in given.columns if column not in frame]:
             raise ValueError(f"the frame of figure {name!r} lacks the column {missing[0]!r}")
         if frame[given.value].isna().all():

@@ -12,6 +12,7 @@ from unittest.mock import patch
 import fabricated_study
 import figure_study
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
@@ -200,6 +201,27 @@ def test_a_second_call_other_rows_and_another_style_change_no_byte(tmp_path: Pat
         write_figures(shuffled, arm_table(shuffled), tmp_path / "second", extra)
     assert digests(tmp_path / "first") == digests(tmp_path / "second")
     assert len(digests(tmp_path / "first")) == 4 * 7
+
+
+def test_a_picture_shows_what_its_csv_says_to_the_last_digit(tmp_path: Path) -> None:
+    """The order of a sum's terms moves its last bit, which must not move a line of the picture."""
+    tables = figure_study.tables()
+    frame = power.frame([2], 1.0, paired=False)
+    nearly = frame.assign(difference=frame["difference"] * (1 + 1e-15), power=frame["power"] * (1 - 1e-15))
+    assert not nearly.equals(frame)
+    for name, each in (("first", frame), ("second", nearly)):
+        write_figures(tables, arm_table(tables), tmp_path / name, {"power": each})
+    assert digests(tmp_path / "first") == digests(tmp_path / "second")
+
+
+def test_places_have_few_digits(figures: dict[str, Figure]) -> None:
+    """The layout's solver gives other last digits from call to call."""
+    for name, figure in figures.items():
+        for axes in figure.axes:
+            assert axes.get_position().bounds == pytest.approx(np.round(axes.get_position().bounds, 6), abs=1e-15), name
+        for part in figure.subfigs:
+            points = part.bbox_relative.get_points()
+            assert np.array_equal(points, np.round(points, 6)), name
 
 
 def test_another_process_writes_the_same_bytes(tmp_path: Path) -> None:
