@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import statsmodels.api as sm
 
 from analysis import Tables, declare, from_frames
 
@@ -74,3 +75,23 @@ def with_contrasts(tables: Tables, *declared: dict[str, Any]) -> Tables:
 def percent(values: Mapping[int | None, Sequence[float]]) -> list[float]:
     """Accuracy of every seed, in percent."""
     return [100.0 * sum(of) / len(of) for of in values.values()]
+
+
+def clustered(values: Any, weights: Any = None, chosen: Sequence[int] | None = None) -> tuple[float, float]:
+    """Mean over questions and its standard error by statsmodels: regression on the tasks, robust to clusters of images
+    (CR1), the tasks at their shares of the weight.
+
+    Args:
+        values: one for each question.
+        weights: of the questions; equal by default.
+        chosen: which questions they are; all by default.
+    """
+    rows = list(range(SIZE)) if chosen is None else list(chosen)
+    tasks, images = ([of[row] for row in rows] for of in (TASKS, IMAGES))
+    weight = np.ones(len(rows)) if weights is None else np.asarray(weights, dtype=float)
+    dummies = np.array([[float(task == each) for each in sorted(set(tasks))] for task in tasks])
+    fitted = sm.WLS(np.asarray(values, dtype=float), dummies, weights=weight).fit(
+        cov_type="cluster", cov_kwds={"groups": np.asarray(images), "use_correction": True}
+    )
+    shares = weight @ dummies / weight.sum()
+    return float(shares @ fitted.params), float(np.sqrt(shares @ np.asarray(fitted.cov_params()) @ shares))

@@ -7,7 +7,7 @@ from scipy import stats
 from small_study import IMAGES, SIZE, TASKS, draw, questions, rows_of, runs_of, small, with_contrasts
 from statsmodels.stats.multitest import multipletests
 
-from analysis import by_scope, contrasts, declare, from_frames
+from analysis import by_scope, contrasts, from_frames
 from analysis.scopes import SUITES, scopes
 
 VALUES = draw(5, a=(4, 0.75), b=(3, 0.45), base=(0, 0.3), tuned=(0, 0.6))
@@ -61,7 +61,7 @@ def lifted(tasks: list[str], sources: list[str], right_of: dict[str, int]) -> li
 def test_the_worst_is_the_lowest_of_its_kind() -> None:
     tasks = ["Count", "Depth", "Distance"] * 7 + ["Count", "Count"]
     found = lifted(tasks, ["x"] * SIZE, {"Count": 1, "Distance": 1})
-    assert {each.scope: each.worst for each in found} == {"Count": False, "Depth": True, "Distance": False}
+    assert {each.scope: each.lowest for each in found} == {"Count": False, "Depth": True, "Distance": False}
     assert {each.kind for each in found} == {"task"}
 
 
@@ -69,7 +69,7 @@ def test_the_worst_of_tasks_and_of_sources_are_marked_apart_and_totals_never() -
     tasks = (["Count"] * 8) + (["Depth"] * 15)
     sources = (["ADE20K", "COCO"] * 4) + (["Omni3D"] * 15)
     found = lifted(tasks, sources, {"ADE20K": 1, "Omni3D": 1})
-    kinds = {each.scope: (each.kind, each.worst) for each in found}
+    kinds = {each.scope: (each.kind, each.lowest) for each in found}
     assert kinds == {
         "benchmark": ("total", False),
         "Count": ("task", True),
@@ -117,7 +117,7 @@ def test_several_suites_count_alike_and_none_is_hidden() -> None:
     assert {name: each.kind for name, each in found.items()} == {
         name: "suite" if ":" not in name else "task" for name in found
     }
-    assert {name for name, each in found.items() if each.worst} == {"little", "little: Count"}
+    assert {name for name, each in found.items() if each.lowest} == {"little", "little: Count"}
     # a is behind by 100 points in each seed there, without any spread
     assert found["little"].combined.interval.mean == -100.0
     assert found["big"].combined.interval.mean > 50
@@ -137,10 +137,10 @@ def test_a_joint_bootstrap_gives_every_line_its_own_interval() -> None:
 
 
 def test_a_contrast_without_an_estimate_has_no_lines() -> None:
-    tables = small({"a": VALUES["a"], "b": {}, "base": VALUES["base"]} | {"b": {0: VALUES["b"][0]}})
+    tables = small({"a": VALUES["a"], "b": VALUES["b"]})
     tables.runs.loc[tables.runs["arm"] == "b", "state"] = "failed"
-    gone = declare(tables, "a", {"arm": "b", "rule": "none"})
-    tables.study["contrasts"] = [gone]
-    results = contrasts(tables, draws=0)
+    answers = tables.answers[tables.answers["arm"] == "a"].drop(columns="position")
+    tables = from_frames(answers, questions(), tables.runs, tables.study)
+    results = contrasts(with_contrasts(tables, {"a": "a", "b": "b"}), draws=0)
     assert results[0].interval is None
     assert by_scope(tables, results) == []

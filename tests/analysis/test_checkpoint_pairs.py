@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 from scipy import stats
-from small_study import IMAGES, draw, questions, rows_of, runs_of, small
+from small_study import IMAGES, SIZE, clustered, draw, questions, rows_of, runs_of, small
 
-from analysis import contrast, declare, from_frames
+from analysis import contrast, declare, formats, from_frames
 
 VALUES = draw(5, a=(3, 0.75), b=(3, 0.5), c=(3, 0.6), d=(3, 0.5), base=(0, 0.3), tuned=(0, 0.6))
 TABLES = small(VALUES)
@@ -33,9 +33,7 @@ def test_every_pair_of_seeds_is_compared_question_by_question() -> None:
         assert pair.runs == (f"a/seed={seed}", f"b/seed={seed}")
         assert pair.interval.mean == pytest.approx(100 * (a - b).mean())
         assert (pair.interval.n, pair.interval.clusters, pair.interval.df) == (23, 9, 8)
-        centred = by_image(100.0 * (a - b) - 100.0 * (a - b).mean())
-        error = np.sqrt(9 / 8 * sum(each**2 for each in centred)) / 23
-        assert pair.interval.standard_error == pytest.approx(error)
+        assert pair.interval.standard_error == pytest.approx(clustered(100.0 * (a - b))[1])
         assert pair.sign_flip.exact
         assert pair.sign_flip.p == pytest.approx(flipped(by_image(a - b)))
         a_only, b_only = int(((a == 1) & (b == 0)).sum()), int(((a == 0) & (b == 1)).sum())
@@ -92,3 +90,32 @@ def test_one_image_alone_has_no_interval() -> None:
     assert result.reason == "all questions share one image"
     assert result.verdict.reason == "all questions share one image"
     assert result.checkpoints[0].sign_flip.p == 1.0
+
+
+def test_of_several_suites_a_question_weighs_by_its_suite() -> None:
+    """15 and 8 questions: estimate, error and the sums that are flipped go by the mean of the two suites."""
+    first = 15
+    asked = questions(suite=["s"] * first + ["t"] * (SIZE - first), question=[*range(first), *range(SIZE - first)])
+    two = {"tuned": VALUES["tuned"], "base": VALUES["base"]}
+    status = {
+        arm: {None: ["ok" if each or i % 3 else "bad" for i, each in enumerate(of[None])]} for arm, of in two.items()
+    }
+    answers = rows_of(two, status=status)
+    place = answers["question"]
+    moved = np.where(place < first, place, place - first)
+    answers = answers.assign(suite=np.where(place < first, "s", "t"), question=moved)
+    tables = from_frames(answers, asked, runs_of(two))
+    weights = np.array([1 / (2 * first)] * first + [1 / (2 * (SIZE - first))] * (SIZE - first))
+    a, b = np.array(two["tuned"][None]), np.array(two["base"][None])
+    read_a, read_b = (np.array([each == "ok" for each in status[arm][None]]) for arm in ("tuned", "base"))
+
+    result = contrast(tables, declare(tables, "tuned", "base"), draws=0)
+    (pair,) = result.checkpoints
+    mean = 100 * float(weights @ (a - b))
+    assert pair.interval.mean == pytest.approx(mean)
+    assert pair.interval.mean == pytest.approx(result.interval.mean)
+    assert mean != pytest.approx(100 * (a - b).mean(), abs=0.5)
+    assert pair.sign_flip.p == pytest.approx(flipped(by_image(weights * (a - b))))
+    (found,) = formats(tables, [result])
+    for part, values in (("now_parsed", a * ~read_b - b * ~read_a), ("now_right", a * read_b - b * read_a)):
+        assert getattr(found.split, part).mean == pytest.approx(100 * float(weights @ values))

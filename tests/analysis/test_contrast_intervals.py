@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
 from scipy import stats
-from small_study import IMAGES, SIZE, draw, percent, questions, rows_of, runs_of, small
+from small_study import IMAGES, SIZE, TASKS, clustered, draw, percent, questions, rows_of, runs_of, small
 
 from analysis import contrast, declare, from_frames
 
@@ -68,19 +67,10 @@ def test_an_arm_without_randomness_is_one_known_constant(pairing: str, turned: b
     assert (result.interval.df, result.interval.p) == (3, pytest.approx(expected.pvalue))
 
 
-def clustered(differences: np.ndarray, images) -> tuple[float, float]:
-    """Mean and cluster-robust standard error by statsmodels, with the factor G / (G - 1) alone."""
-    groups = len(set(images))
-    fitted = sm.OLS(differences, np.ones(len(differences))).fit(
-        cov_type="cluster", cov_kwds={"groups": np.asarray(images), "use_correction": False}
-    )
-    return float(fitted.params[0]), float(fitted.bse[0]) * math.sqrt(groups / (groups - 1))
-
-
 def test_two_checkpoints_are_compared_question_by_question_with_errors_by_image() -> None:
     result = found("tuned", "base")
     differences = 100.0 * (np.array(VALUES["tuned"][None]) - np.array(VALUES["base"][None]))
-    mean, error = clustered(differences, IMAGES)
+    mean, error = clustered(differences)
     half = stats.t.ppf(0.975, 8) * error
     assert (result.method, result.population) == ("t over questions, clustered by image", "checkpoints")
     assert result.interval.mean == pytest.approx(mean)
@@ -99,7 +89,7 @@ def test_one_seed_of_either_side_speaks_about_checkpoints_and_gives_no_verdict_o
     for other in ("b", "base"):
         result = contrast(tables, declare(tables, "a", other, margin=200.0), draws=0)
         right = one[other][0 if other == "b" else None]
-        mean, error = clustered(100.0 * (np.array(one["a"][0]) - np.array(right)), IMAGES)
+        mean, error = clustered(100.0 * (np.array(one["a"][0]) - np.array(right)))
         assert result.population == "checkpoints"
         assert result.interval.mean == pytest.approx(mean)
         assert result.interval.standard_error == pytest.approx(error)
@@ -119,7 +109,7 @@ def test_one_seed_against_several_has_an_estimate_and_no_interval() -> None:
 def test_one_pair_of_seeds_is_two_checkpoints() -> None:
     tables = small({"a": {0: VALUES["a"][0], 1: VALUES["a"][1]}, "b": {1: VALUES["b"][1], 2: VALUES["b"][2]}})
     result = contrast(tables, declare(tables, "a", "b", pairing="seed"), draws=0)
-    mean, error = clustered(100.0 * (np.array(VALUES["a"][1]) - np.array(VALUES["b"][1])), IMAGES)
+    mean, error = clustered(100.0 * (np.array(VALUES["a"][1]) - np.array(VALUES["b"][1])))
     assert (result.population, result.per_seed) == ("checkpoints", {"seed=1": pytest.approx(mean)})
     assert result.interval.standard_error == pytest.approx(error)
     assert result.lost == {
@@ -172,19 +162,18 @@ def test_alpha_sets_the_level_of_every_interval(alpha: float, level: float) -> N
     wider = result.bootstrap.high - result.bootstrap.low > usual.bootstrap.high - usual.bootstrap.low
     assert wider == (alpha < 0.05)
     pair = found("tuned", "base", alpha=alpha)
-    mean, error = clustered(100.0 * (np.array(VALUES["tuned"][None]) - np.array(VALUES["base"][None])), IMAGES)
+    mean, error = clustered(100.0 * (np.array(VALUES["tuned"][None]) - np.array(VALUES["base"][None])))
     assert pair.interval.low == pytest.approx(mean - stats.t.ppf(1 - alpha / 2, 8) * error)
 
 
 def test_a_further_difference_of_single_runs_falls_in_its_prediction_interval() -> None:
-    paired = found("a", "b", pairing="seed")
-    differences = np.subtract(percent(VALUES["a"])[:3], percent(VALUES["b"]))
-    half = stats.t.ppf(0.975, 2) * differences.std(ddof=1) * math.sqrt(1 + 1 / 3)
-    assert paired.prediction.half_width == pytest.approx(half)
-    unpaired = found("a", "b")
-    va, vb = (np.var(percent(VALUES[arm]), ddof=1) * (1 + 1 / n) for arm, n in (("a", 4), ("b", 3)))
-    df = (va + vb) ** 2 / (va**2 / 3 + vb**2 / 2)
-    assert unpaired.prediction.half_width == pytest.approx(stats.t.ppf(0.975, df) * math.sqrt(va + vb))
+    """Of runs that have no seed in common with each other, as printed ones haven't, however ours are paired."""
+    for pairing, n_a, half_df in (("none", 4, (3, 2)), ("seed", 3, (2, 2))):
+        a, b = percent(VALUES["a"])[:n_a], percent(VALUES["b"])
+        va, vb = (np.var(values, ddof=1) * (1 + 1 / len(values)) for values in (a, b))
+        df = (va + vb) ** 2 / (va**2 / half_df[0] + vb**2 / half_df[1])
+        half = stats.t.ppf(0.975, df) * math.sqrt(va + vb)
+        assert found("a", "b", pairing=pairing).prediction.half_width == pytest.approx(half)
     against = found("a", "base")
     half = stats.t.ppf(0.975, 3) * np.std(percent(VALUES["a"]), ddof=1) * math.sqrt(1 + 1 / 4)
     assert against.prediction.half_width == pytest.approx(half)
@@ -227,9 +216,17 @@ def test_a_question_weighs_by_its_suite() -> None:
     difference = 100.0 * (np.array(VALUES["tuned"][None]) - np.array(VALUES["base"][None]))
     mean = (difference[:18].mean() + difference[18:].mean()) / 2
     weights = np.array([1 / 36] * 18 + [1 / 10] * 5)
-    by_image = [
-        sum(weights[i] * (difference[i] - mean) for i in range(SIZE) if IMAGES[i] == image) for image in set(IMAGES)
-    ]
-    error = math.sqrt(9 / 8 * sum(each**2 for each in by_image))
+    # a task of a suite is a stratum of its own
+    strata = [f"{suite} {task}" for suite, task in zip(suites, TASKS, strict=True)]
+    total, error = 0.0, 0.0
+    deviations = np.zeros(SIZE)
+    for each in set(strata):
+        inside = np.array([stratum == each for stratum in strata])
+        own = float(weights[inside] @ difference[inside] / weights[inside].sum())
+        total += own * weights[inside].sum()
+        deviations[inside] = weights[inside] * (difference[inside] - own)
+    by_image = [deviations[np.array(IMAGES) == image].sum() for image in set(IMAGES)]
+    error = math.sqrt(9 / 8 * 22 / (23 - len(set(strata))) * sum(each**2 for each in by_image))
+    assert total == pytest.approx(mean)
     assert result.interval.mean == pytest.approx(mean)
     assert result.interval.standard_error == pytest.approx(error)

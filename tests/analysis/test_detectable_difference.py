@@ -85,9 +85,12 @@ def test_a_claim_that_stays_open_tells_what_could_have_been_seen() -> None:
     assert results[0].verdict.name == "inconclusive"
     found = claims(tables, results)
     assert [each.verdict for each in found] == ["inconclusive"] * 3
-    assert found[0].reason == f"this design could have seen {results[0].detectable:.1f} points or more"
+    assert found[0].reason == (
+        f"A true difference of {results[0].detectable:.1f} points would have been found in 90 % of such studies (at the"
+        " level 0.05)"
+    )
     assert "no spread over seeds is declared" in found[1].reason
-    assert f"could have seen is {results[0].detectable:.1f} points." in results[0].sentence
+    assert f"A true difference of {results[0].detectable:.1f} points would have been found" in results[0].sentence
     assert "seed_sd" in results[1].sentence
 
 
@@ -97,7 +100,7 @@ def test_a_claim_that_holds_alone_but_not_after_adjustment_says_so() -> None:
     told = [plain | {"name": "c", "contrast": "0", "direction": "higher"}]
     tables = from_frames(rows_of(values), questions(), runs_of(values), {"claims": told})
     several = [{"a": "a", "b": "b", "family": "f", "name": str(i)} for i in range(9)]
-    for declared, reason in ((several, "alone, but not after adjustment (Holm, 9 tests)"), (several[:1], "")):
+    for declared, reason in ((several, "it does not hold after adjustment (Holm, 9 tests)"), (several[:1], "")):
         tables = with_contrasts(tables, *declared)
         (found,) = claims(tables, contrasts(tables, draws=0))
         assert (found.verdict, found.reason) == ("supported", reason)

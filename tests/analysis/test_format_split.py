@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from small_study import IMAGES, SIZE, TASKS, questions, rows_of, runs_of, with_contrasts
+from small_study import SIZE, TASKS, clustered, questions, rows_of, runs_of, with_contrasts
 
 from analysis import Tables, contrast, contrasts, declare, formats, from_frames
 
@@ -142,9 +142,8 @@ def test_two_checkpoints_have_errors_clustered_by_image(part: int) -> None:
     _, split = split_of("tuned", "base")
     interval = (split.now_parsed, split.now_right)[part]
     values = np.array(brackets("tuned", None, "base", None)[part])
-    sums = [sum(values[i] - values.mean() for i in range(SIZE) if IMAGES[i] == image) for image in set(IMAGES)]
     assert interval.mean == pytest.approx(values.mean())
-    assert interval.standard_error == pytest.approx(math.sqrt(9 / 8 * sum(each**2 for each in sums)) / SIZE)
+    assert interval.standard_error == pytest.approx(clustered(values)[1])
 
 
 def test_a_gain_in_format_alone_is_all_now_parsed() -> None:

@@ -83,7 +83,12 @@ def on(values, chosen) -> list[float]:
 def test_the_declared_choice_comes_first_and_changes_nothing() -> None:
     tables = study({"a": "a", "b": "b"})
     found = sensitivity(tables, contrasts(tables, draws=0))
-    assert (found[0].kind, found[0].choice, found[0].changes) == ("declared", "default/default", False)
+    assert (found[0].kind, found[0].choice, found[0].effect, found[0].against) == (
+        "declared",
+        "default/default",
+        "",
+        "",
+    )
     check(found[0], percent(FINAL["a"]), percent(FINAL["b"]), SIZE)
     assert sum(each.kind == "declared" for each in found) == 1
 
@@ -156,14 +161,19 @@ def test_checkpoint_rules_are_those_written_out() -> None:
         arm: [100.0 * np.mean([CURVE[best(arm, seed)][arm][seed][q] for q in scored]) for seed in FINAL[arm]]
         for arm in "ab"
     }
-    check(found["checkpoint", "best on one half, scored on the other"], chosen["a"], chosen["b"], len(scored))
+    steps = [best(arm, seed) for arm in "ab" for seed in FINAL[arm]]
+    label = f"best on one half, scored on the other: after step {min(steps)} to {max(steps)}"
+    check(found["checkpoint", label], chosen["a"], chosen["b"], len(scored))
+    assert found["checkpoint", label].against == "last, on the scored half's questions"
+    half = found["checkpoint", "last, on the scored half's questions"]
+    check(half, on(FINAL["a"], scored), on(FINAL["b"], scored), len(scored))
+    assert found["checkpoint", "mean of the last 2"].against == "last, on the curve's questions"
     last = {
         arm: [100.0 * np.mean([CURVE[step][arm][seed][:ASKED] for step in (30, 40)]) for seed in FINAL[arm]]
         for arm in "ab"
     }
     check(found["checkpoint", "mean of the last 2"], last["a"], last["b"], ASKED)
-    steps = {best(arm, seed) for arm in "ab" for seed in FINAL[arm]}
-    assert len(steps) > 1  # the rule picks, it doesn't always take the same
+    assert len(set(steps)) > 1  # the rule picks, it doesn't always take the same
 
 
 def test_a_constant_side_is_its_one_checkpoint_on_the_same_questions() -> None:
@@ -179,12 +189,14 @@ def test_a_constant_side_is_its_one_checkpoint_on_the_same_questions() -> None:
         a = [
             100.0 * np.mean([(of[best("a", s)]["a"][s] if of else FINAL["a"][s])[q] for q in asked]) for s in FINAL["a"]
         ]
-        check(found["checkpoint", choice], [each - own for each in a], None, len(asked))
+        (key,) = [key for key in found if key[1].startswith(choice)]
+        check(found[key], [each - own for each in a], None, len(asked))
 
 
 def test_ties_go_to_the_earliest_checkpoint() -> None:
-    """All checkpoints alike on the choosing half; only the first is right on the other."""
-    rows = []
+    """All checkpoints alike on the choosing half; only the first is right on the other. The start is no choice."""
+    start = [1 if IMAGES[q] % 2 == 0 else 0 for q in range(ASKED)]
+    rows = [rows_of({"a": {seed: start}}, phase="curve", step=0) for seed in range(2)]
     for step in STEPS:
         right = [1 if IMAGES[q] % 2 == 0 or step == STEPS[0] else 0 for q in range(ASKED)]
         rows += [rows_of({"a": {seed: right}}, phase="curve", step=step) for seed in range(2)]
@@ -217,14 +229,19 @@ def test_what_changes_the_verdict_is_marked() -> None:
     tables = study(
         {"a": "a", "b": "b"}, {"a": "a", "b": "base", "name": "two"}, truncated=UNEVEN, other=("a", "b", "base")
     )
-    results = {result.name: result.verdict.name for result in contrasts(tables, draws=0)}
     found = sensitivity(tables, contrasts(tables, draws=0))
+    declared = {each.contrast: each for each in found if each.kind == "declared"}
     for each in found:
-        assert each.changes == (each.verdict.name != results[each.contrast])
         interval = each.combined.interval
         direction = "higher" if interval.low > 0 else "lower" if interval.high < 0 else "inconclusive"
         assert each.verdict.name == direction
-    assert {each.changes for each in found} == {True, False}
+        if each.kind == "declared":
+            continue
+        other = declared[each.contrast]
+        assert each.against == other.choice
+        outside = not other.combined.interval.low <= interval.mean <= other.combined.interval.high
+        assert each.effect == ("verdict" if each.verdict.name != other.verdict.name else "estimate" if outside else "")
+    assert {each.effect for each in found} >= {"", "verdict"}
 
 
 def test_other_metrics_and_curve_steps_have_fewer_choices() -> None:

@@ -195,4 +195,4 @@ def test_a_direction_that_the_family_does_not_leave_is_said_to_hold_alone() -> N
     assert result.p_adjusted == pytest.approx(min(1.0, 9 * result.interval.p))
     assert result.verdict.direction == "higher"
     assert not result.survives
-    assert "After adjustment (Holm, 9 tests) that direction does not hold." in result.sentence
+    assert "After adjustment (Holm, 9 tests) that does not hold." in result.sentence
