@@ -9,6 +9,7 @@ _COLUMNS: dict[str, str] = {
     "high": "upper end of the 95 % interval; missing without one",
     "kind": "total, task or source: what sort of score",
     "label": "the contrast's sides, a − b",
+    "level": "confidence level of the interval",
     "low": "lower end of the 95 % interval; missing without one",
     "n": "runs in the value",
     "planned": "runs planned",

@@ -16,7 +16,7 @@ from analysis.statistics import MeanInterval
 
 _FOREST = (
     *("contrast", "label", "metric", "unit", "estimate", "low", "high", "low90", "high90", "margin", "family"),
-    *("status", "verdict", "population"),
+    *("status", "verdict", "population", "level"),
 )
 
 
@@ -44,7 +44,7 @@ def _forest(results: Sequence[ContrastResult]) -> pd.DataFrame:
             (
                 *(result.name, _label(result.labels), result.metric, result.unit, estimate, low, high, low90, high90),
                 *(result.margin, result.family, result.standing.status, verdict_text(result)),
-                POPULATIONS[result.population],
+                *(POPULATIONS[result.population], 1.0 - result.alpha),
             )
         )
     frame = pd.DataFrame(rows, columns=list(_FOREST))
@@ -56,23 +56,32 @@ def _scopes(results: Sequence[ContrastResult], found: Sequence[ScopeResult]) -> 
     rows = [
         (
             *(each.contrast, each.scope, *_numbers(each.combined.interval), each.lowest),
-            *(labels[each.contrast], METRICS[each.metric].unit),
+            *(labels[each.contrast], METRICS[each.metric].unit, 1.0 - each.alpha),
         )
         for each in found
         if each.metric == "accuracy"
     ]
-    columns = ["contrast", "scope", "estimate", "low", "high", "worst", "label", "unit"]
+    columns = ["contrast", "scope", "estimate", "low", "high", "worst", "label", "unit", "level"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def _formats(found: Sequence[FormatResult]) -> pd.DataFrame:
     rows = [
-        (each.contrast, _label(each.labels), part, *_numbers(interval))
+        (
+            each.contrast,
+            _label(each.labels),
+            part,
+            *(_numbers(interval) if told else (interval.mean, None, None)),
+            1.0 - each.alpha,
+        )
         for each in found
         if each.split is not None
-        for part, interval in (("now parsed", each.split.now_parsed), ("now right", each.split.now_right))
+        for part, interval, told in (
+            ("now parsed", each.split.now_parsed, True),
+            ("now right", each.split.now_right, each.split.told),
+        )
     ]
-    return pd.DataFrame(rows, columns=["contrast", "label", "part", "estimate", "low", "high"])
+    return pd.DataFrame(rows, columns=["contrast", "label", "part", "estimate", "low", "high", "level"])
 
 
 def _power(tables: Tables) -> pd.DataFrame:
