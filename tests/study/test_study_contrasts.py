@@ -45,9 +45,16 @@ def test_a_side_may_be_a_checkpoint_of_the_curve(write: Callable, step: int) -> 
 
 
 def test_a_checkpoint_may_stand_against_the_last(write: Callable) -> None:
-    file = write(("a: base+sft", "a: {arm: instruct+grpo, step: 50}"))
-    (contrast,) = plan_study(load_study(file)).contrasts
+    change = ("a: base+sft", "a: {arm: instruct+grpo, step: 50}\n    pairing: seed")
+    (contrast,) = plan_study(load_study(write(change))).contrasts
     assert contrast.a.arm == contrast.b.arm
+
+
+def test_the_same_runs_on_both_sides_are_paired_unless_one_is_the_start_model(write: Callable) -> None:
+    with pytest.raises(StudyError, match="the runs of 'instruct\\+grpo' stand on two sides"):
+        load_study(write(("a: base+sft", "a: {arm: instruct+grpo, step: 50}")))
+    (contrast,) = plan_study(load_study(write(("a: base+sft", "a: {arm: instruct+grpo, step: 0}")))).contrasts
+    assert contrast.pairing == "none"
 
 
 def test_a_difference_of_differences_has_all_four_sides_filled_in(write: Callable) -> None:
