@@ -113,7 +113,10 @@ def _ran(tables: Tables, claim: Mapping[str, Any]) -> ClaimResult:
     if prediction is None:
         verdict, reason = "inconclusive", f"{side.arm} has no finished run under {side.place}"
     elif not prediction.standard_error:
-        verdict, reason = "inconclusive", f"{things(prediction.n, 'run')} of {side.arm} show no spread"
+        verdict, reason = (
+            "inconclusive",
+            f"{things(prediction.n, 'run')} of {side.arm} show{'s' if prediction.n == 1 else ''} no spread",
+        )
     elif prediction.contains(claim["figure"]):
         verdict, reason = "inconclusive", f"{claim['figure']:.2f} lies within what one run of {side.arm} scores"
     else:
