@@ -144,3 +144,28 @@ def test_a_contrast_without_an_estimate_has_no_lines() -> None:
     results = contrasts(with_contrasts(tables, {"a": "a", "b": "b"}), draws=0)
     assert results[0].interval is None
     assert by_scope(tables, results) == []
+
+
+def test_a_task_that_is_alone_is_not_the_lowest_of_anything() -> None:
+    found = lifted(["Count"] * SIZE, ["x"] * SIZE, {})
+    assert [(each.scope, each.lowest) for each in found] == [("Count", False)]
+
+
+def test_totals_of_two_suites_are_not_held_against_each_other() -> None:
+    """Both of CV-Bench's sources: each suite has a total of its own besides the score that is its line."""
+    sources = ["ADE20K", "COCO", "Omni3D"]
+    asked = pd.DataFrame({"suite": ["s"] * 6 + ["t"] * 6, "question": [*range(6)] * 2, "source": sources * 4})
+    asked = asked.assign(task=["Count", "Count", "Depth"] * 4, image=[str(i) for i in range(12)])
+    right = {"tuned": [1] * 6 + [0] * 6, "base": [0] * 12}
+    rows = [
+        (arm, arm, suite, question, bool(each))
+        for arm, of in right.items()
+        for suite, question, each in zip(asked["suite"], asked["question"], of, strict=True)
+    ]
+    answers = pd.DataFrame(rows, columns=["run", "arm", "suite", "question", "correct"])
+    tables = with_contrasts(from_frames(answers, asked), {"a": "tuned", "b": "base"})
+    found = {each.scope: each for each in by_scope(tables, contrasts(tables, draws=0))}
+    assert {name for name, each in found.items() if each.kind == "total"} == {"s: benchmark", "t: benchmark"}
+    lowest = {name for name, each in found.items() if each.lowest}
+    assert "t" in lowest
+    assert not lowest & {"s: benchmark", "t: benchmark"}

@@ -161,6 +161,9 @@ def test_alpha_sets_the_level_of_every_interval(alpha: float, level: float) -> N
     usual = contrast(TABLES, declare(TABLES, "a", "b"), draws=300)
     wider = result.bootstrap.high - result.bootstrap.low > usual.bootstrap.high - usual.bootstrap.low
     assert wider == (alpha < 0.05)
+    va, vb = (np.var(values, ddof=1) * (1 + 1 / len(values)) for values in (a, b))
+    df = (va + vb) ** 2 / (va**2 / 3 + vb**2 / 2)
+    assert result.prediction.half_width == pytest.approx(stats.t.ppf(1 - alpha / 2, df) * math.sqrt(va + vb))
     pair = found("tuned", "base", alpha=alpha)
     mean, error = clustered(100.0 * (np.array(VALUES["tuned"][None]) - np.array(VALUES["base"][None])))
     assert pair.interval.low == pytest.approx(mean - stats.t.ppf(1 - alpha / 2, 8) * error)

@@ -138,10 +138,11 @@ def test_unpaired_seeds_have_the_jackknife_of_the_mean_over_pairs(part: int) -> 
 
 
 @pytest.mark.parametrize("part", [0, 1])
-def test_two_checkpoints_have_errors_clustered_by_image(part: int) -> None:
-    _, split = split_of("tuned", "base")
+@pytest.mark.parametrize(("a", "b"), [("tuned", "base"), ("base", "tuned")])
+def test_two_checkpoints_have_errors_clustered_by_image(a: str, b: str, part: int) -> None:
+    _, split = split_of(a, b)
     interval = (split.now_parsed, split.now_right)[part]
-    values = np.array(brackets("tuned", None, "base", None)[part])
+    values = np.array(brackets(a, None, b, None)[part])
     assert interval.mean == pytest.approx(values.mean())
     assert interval.standard_error == pytest.approx(clustered(values)[1])
 

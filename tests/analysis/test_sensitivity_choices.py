@@ -244,9 +244,54 @@ def test_what_changes_the_verdict_is_marked() -> None:
     assert {each.effect for each in found} >= {"", "verdict"}
 
 
+def test_a_choice_that_changes_equivalence_alone_changes_the_verdict() -> None:
+    """Ends of the 90 % intervals by hand: a margin between the declared one's and the strict rule's."""
+    ends = {}
+    for name, values in (("default", FINAL), ("strict", STRICT)):
+        test = stats.ttest_ind(percent(values["a"]), percent(values["b"]), equal_var=False)
+        ends[name] = max(map(abs, test.confidence_interval(0.90)))
+    margin = sum(ends.values()) / 2
+    tables = study({"a": "a", "b": "b", "margin": margin})
+    found = sensitivity(tables, contrasts(tables, draws=0))
+    declared, strict = (next(each for each in found if each.kind == kind) for kind in ("declared", "scoring rule"))
+    assert declared.verdict.equivalent != strict.verdict.equivalent
+    assert strict.effect == "verdict"
+
+
 def test_other_metrics_and_curve_steps_have_fewer_choices() -> None:
     tables = study({"a": "a", "b": "b", "metric": "tokens"}, truncated=UNEVEN)
     assert sensitivity(tables, contrasts(tables, draws=0)) == []
     step = {"a": {"arm": "a", "step": 20}, "b": {"arm": "a", "step": 10}}
     found = choices(study(step, curves=True, other=("a",)))
     assert {kind for kind, _ in found} <= {"declared", "scoring rule"}
+
+
+def test_two_steps_of_one_arm_are_differences_within_its_runs() -> None:
+    """The same runs on both sides belong together, declared so or not."""
+    tables = study({"a": {"arm": "a", "step": 40}, "b": {"arm": "a", "step": 10}}, curves=True)
+    (result,) = contrasts(tables, draws=50)
+    late, early = ([100.0 * np.mean(CURVE[step]["a"][s][:ASKED]) for s in FINAL["a"]] for step in (40, 10))
+    expected = stats.ttest_rel(late, early)
+    low, high = expected.confidence_interval(0.95)
+    assert result.method == "t over differences within runs"
+    assert (result.interval.low, result.interval.high) == (pytest.approx(low), pytest.approx(high))
+    assert result.interval.p == pytest.approx(expected.pvalue)
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_step_0_is_one_start_model_where_its_runs_answer_alike(alike: bool) -> None:
+    start = {s: FINAL["base"][None][:ASKED] if alike else CURVE[10]["a"][s][:ASKED] for s in range(3)}
+    late = {s: CURVE[40]["a"][s][:ASKED] for s in range(3)}
+    values = {"a": {s: FINAL["a"][s] for s in range(3)}}
+    answers = [rows_of({"a": of}, phase="curve", step=step) for step, of in ((0, start), (40, late))]
+    arms = [{"name": "a", "levels": {}, "protocol": "default", "curve_questions": ASKED}]
+    frames = (pd.concat([*answers, rows_of(values, phase="final", step=40)]), questions(), runs_of(values))
+    tables = from_frames(*frames, study={"arms": arms})
+    tables = with_contrasts(tables, {"a": {"arm": "a", "step": 40}, "b": {"arm": "a", "step": 0}})
+    (result,) = contrasts(tables, draws=0)
+    after = [100.0 * np.mean(of) for of in late.values()]
+    before = [100.0 * np.mean(of) for of in start.values()]
+    expected = stats.ttest_1samp(after, before[0]) if alike else stats.ttest_rel(after, before)
+    assert result.ns == ((3, 1) if alike else (3, 3))
+    assert result.interval.p == pytest.approx(expected.pvalue)
+    assert result.interval.mean == pytest.approx(np.mean(after) - np.mean(before))
