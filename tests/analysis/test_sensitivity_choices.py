@@ -295,3 +295,18 @@ def test_step_0_is_one_start_model_where_its_runs_answer_alike(alike: bool) -> N
     assert result.ns == ((3, 1) if alike else (3, 3))
     assert result.interval.p == pytest.approx(expected.pvalue)
     assert result.interval.mean == pytest.approx(np.mean(after) - np.mean(before))
+
+
+def test_an_estimate_outside_of_the_other_interval_is_marked_though_the_verdict_stays() -> None:
+    def right(count: int) -> list[int]:
+        return [int(q < count) for q in range(SIZE)]
+
+    def values(first: int) -> dict:
+        return {"a": {s: right(first + s % 2) for s in range(4)}, "base": {None: right(3)}}
+
+    answers = pd.concat([rows_of(values(20), rule="default"), rows_of(values(12), rule="strict")])
+    made = from_frames(answers, questions(), runs_of(values(20)), {"rules": ["default", "strict"]})
+    found = choices(with_contrasts(made, {"a": "a", "b": "base"}))
+    strict = found["scoring rule", "strict"]
+    assert strict.verdict.name == "higher"
+    assert (strict.effect, strict.against) == ("estimate", "default/default")
