@@ -81,6 +81,11 @@ def test_a_whole_study_says_so() -> None:
     assert analyse(tables, draws=0).sheets()["arms"].footers[-1] == (
         "Runs planned: 8 (a 4, b 3, base 1); finished: 8. None failed, blocked or excluded."
     )
+    excluded = study(checks={"b/seed=2": FAILED})
+    assert analyse(excluded, draws=0).sheets()["arms"].footers[-1] == (
+        "Runs planned: 8 (a 4, b 3, base 1); finished: 8."
+        " Not whole: b 3 of 3 finished, 0 failed, 0 blocked, 1 excluded."
+    )
 
 
 @pytest.mark.parametrize("state", STATES)
