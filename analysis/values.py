@@ -170,6 +170,8 @@ def whole_runs(
             told = f": {reason}" if isinstance(reason, str) and reason else ""
             why = got if isinstance(got, str) and got else f"no answers under {place}"
             lost[run] = why if state == "done" else f"{state}{told}"
+        elif len(np.unique(position)) < len(position):
+            lost[run] = f"answers of several checkpoints under {place}"
         elif len(position) < expected:
             lost[run] = f"{len(position)} of {expected} questions answered{_which(tables, position, expected)}"
         elif not _finite(values):

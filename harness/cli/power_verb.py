@@ -143,7 +143,7 @@ def _measured(folder: Path, record: dict[str, Any]) -> "tuple[dict[str, Spread],
             f"{folder} is of study {tables.study['study']!r}, which shares no contrast with this one; it has"
             f" {', '.join(spreads) or 'none'}, this one {', '.join(wanted)}"
         )
-    images = len(set(tables.images.tolist()))
+    images = len(set(tables.layout.images.tolist()))
     runs = int((tables.runs["state"] == "done").sum())
     told = f"measured: on {runs} finished runs of study {tables.study['study']}, {len(tables.questions):,} questions"
     return found, len(tables.questions), f"{told} on {images:,} images."

@@ -308,7 +308,7 @@ def test_reproductions_are_held_against_the_differences(tmp_path: Path) -> None:
     runs = next(
         one for one in check_differences(published.scores, published.benchmarks).findings if one.what == "all tasks"
     )
-    assert "spread by an SD of 7.07 points on B x (1 degree of freedom)" in runs.sentence
+    assert "spread by an SD of 7.07 points on B x (1 degree of freedom, 95 % interval" in runs.sentence
     # 10 points fall, 40 and 50 stand
     assert "hides 1 of the 3 differences on it" in runs.sentence
 
