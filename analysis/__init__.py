@@ -11,12 +11,14 @@ seed is the unit. `compare` does it all; the other functions give its pieces as 
 
 from analysis.by_scope import ScopeResult, by_scope
 from analysis.claims import ClaimResult, claims
+from analysis.collected import CollectedError, Tables
 from analysis.compare import Comparison, Results, analyse, compare
-from analysis.contrasts import ContrastResult, contrast, contrasts
+from analysis.contrast_result import ContrastResult
+from analysis.contrasts import contrast, contrasts
 from analysis.declared import declare
 from analysis.formats import FormatResult, formats
 from analysis.interactions import interactions
-from analysis.load import CollectedError, Tables, from_frames, load
+from analysis.load import from_frames, load
 from analysis.scores import ArmTable, arm_table, run_scores
 from analysis.sensitivity import Variation, sensitivity
 from analysis.terminal import render

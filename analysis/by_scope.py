@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from analysis.collected import Tables
 from analysis.combine import Combined
-from analysis.contrasts import ContrastResult, estimates_by_scope
-from analysis.load import Tables
+from analysis.contrast_result import ContrastResult
+from analysis.contrasts import estimates_by_scope
 from analysis.scopes import scopes
 from analysis.statistics import BootstrapInterval, benjamini_hochberg
 

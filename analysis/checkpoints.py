@@ -19,7 +19,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from analysis.load import Tables
+from analysis.collected import Tables
 from analysis.metrics import METRICS
 from analysis.values import BEST_HALF, FAILED_CHECKS, LAST, MEAN_LAST, Side, SideValues, side_values, whole_runs
 

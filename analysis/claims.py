@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.contrasts import ContrastResult
-from analysis.load import Tables
+from analysis.collected import Tables
+from analysis.contrast_result import ContrastResult
 from analysis.metrics import METRICS
 from analysis.scopes import scopes, weighted_mean
 from analysis.sentences import seen

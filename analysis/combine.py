@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from analysis.load import Layout
+from analysis.collected import Layout
 from analysis.statistics import (
     LEVEL,
     BootstrapInterval,

@@ -12,13 +12,15 @@ import pyarrow.parquet as pq
 
 from analysis.by_scope import ScopeResult, by_scope
 from analysis.claims import ClaimResult, claims
-from analysis.contrasts import DRAWS, ContrastResult, contrasts
+from analysis.collected import Tables
+from analysis.contrast_result import ContrastResult
+from analysis.contrasts import DRAWS, contrasts
 from analysis.dictionary import dictionary
 from analysis.figure_frames import figure_frames
 from analysis.files import DECIMALS, write_bytes, write_csv, write_text
 from analysis.formats import FormatResult, formats
 from analysis.interactions import interactions
-from analysis.load import Tables, load
+from analysis.load import load
 from analysis.scores import ArmTable, arm_table
 from analysis.sensitivity import Variation, sensitivity
 from analysis.tables import arms as arm_sheets

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis.checkpoints import CHECKPOINT_RULES
-from analysis.load import Tables
+from analysis.collected import Tables
 from analysis.metrics import METRICS
 from analysis.values import FAILED_CHECKS, LAST
 

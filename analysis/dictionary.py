@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tabulate import tabulate
 
+from analysis.collected import KEYS
 from analysis.figure_columns import described
-from analysis.load import KEYS
 from analysis.tables.table import Number, Table
 from analysis.words import NONE
 

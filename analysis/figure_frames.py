@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.by_scope import ScopeResult
+from analysis.collected import Tables
 from analysis.combine import POPULATIONS
-from analysis.contrasts import ContrastResult
+from analysis.contrast_result import ContrastResult
 from analysis.formats import FormatResult
-from analysis.load import Tables
 from analysis.metrics import METRICS
 from analysis.power_report import power_frame, power_report
 from analysis.sentences import verdict_text

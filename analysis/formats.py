@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from analysis.collected import OPTION_RULES, Tables
 from analysis.combine import Combined, Part, question_interval
-from analysis.contrasts import ContrastResult, combine_declared, first_weights, parts_of
+from analysis.contrast_result import ContrastResult
+from analysis.contrasts import combine_declared, first_weights, parts_of
 from analysis.declared import declare
-from analysis.load import OPTION_RULES, Tables
 from analysis.statistics import MeanInterval, Term, linear_interval
 from analysis.values import Side, side_values
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
-from analysis.contrasts import ContrastResult, adjusted, contrast
+from analysis.collected import Tables
+from analysis.contrast_result import ContrastResult
+from analysis.contrasts import adjusted, contrast
 from analysis.declared import declare
-from analysis.load import Tables
 
 
 def interactions(tables: Tables) -> list[ContrastResult]:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.collected import Layout
 from analysis.combine import Combined, Pair, question_interval, question_values
-from analysis.load import Layout
 from analysis.metrics import METRICS
 from analysis.statistics import ClusteredInterval, McNemar, SignFlip, mcnemar_test, sign_flip_test
 

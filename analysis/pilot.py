@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from analysis.collected import Tables
 from analysis.combine import Combined
 from analysis.contrasts import contrast
-from analysis.load import Tables
 from analysis.metrics import METRICS
 from analysis.planned import Spread, declared_spread
 from analysis.scopes import scopes

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from analysis.load import Tables
+from analysis.collected import Tables
 
 Status = Literal["confirmatory", "exploratory"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from analysis.load import Tables
+from analysis.collected import Tables
 from analysis.scopes import Weights, scopes, weighted_mean
 from analysis.statistics import MeanInterval, mean_interval
 from analysis.values import Side, SideValues, side_values

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from analysis.checkpoints import best_step, on_curve_questions
+from analysis.collected import Tables
 from analysis.combine import Combined, Part
-from analysis.contrasts import ContrastResult, combine_declared, parts_of
+from analysis.contrast_result import ContrastResult
+from analysis.contrasts import combine_declared, parts_of
 from analysis.declared import checked
-from analysis.load import Tables
 from analysis.values import BEST_HALF, LAST, MEAN_LAST, RunValues, Side
 from analysis.verdicts import Verdict, decide
 

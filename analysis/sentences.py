@@ -8,7 +8,7 @@ from analysis.verdicts import INCONCLUSIVE
 from analysis.words import number, p_words, percent, points, things
 
 if TYPE_CHECKING:
-    from analysis.contrasts import ContrastResult
+    from analysis.contrast_result import ContrastResult
 
 
 def about(result: "ContrastResult") -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.load import Tables
+from analysis.collected import Tables
 from analysis.metrics import METRICS
 
 FAILED_CHECKS = "failed_checks"

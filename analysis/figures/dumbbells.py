@@ -7,12 +7,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.collected import Tables
 from analysis.figures.rows import name_text, no_score, row_panels
 from analysis.figures.seeds import kind_of
 from analysis.figures.series import MEAN, REFERENCE
 from analysis.figures.style import CHANCE, Look, grey_handle, looks, settle, styled
 from analysis.figures.wording import counted, sentence, signed_text, value_text
-from analysis.load import Tables
 from analysis.scores import ArmTable
 
 START = "start"

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.collected import Tables
 from analysis.figures.lines import Panel, draw_lines
 from analysis.figures.series import MEAN, REFERENCE, excluded, kept, left_out, line_notes, series_of, with_means
 from analysis.figures.wording import listed, sentence, span, value_text
-from analysis.load import Tables
 from analysis.scores import ArmTable
 
 COLUMNS = ["arm", "protocol", "measure", "series", "step", "value", "low", "high", "seeds", "questions", "excluded"]

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from analysis.collected import Tables
 from analysis.figures import dynamics
 from analysis.figures.series import MEAN, REFERENCE, left_out
 from analysis.figures.style import (
@@ -27,7 +28,6 @@ from analysis.figures.style import (
     wrapped,
 )
 from analysis.figures.wording import listed, sentence, span, value_text
-from analysis.load import Tables
 from analysis.scores import ArmTable
 
 TOGETHER = 4

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.collected import Tables
 from analysis.figures.lines import Panel, draw_lines
 from analysis.figures.series import MEAN, left_out, line_notes, step_label, windows
 from analysis.figures.wording import counted, listed, sentence, span, value_text
-from analysis.load import Tables
 from analysis.scores import ArmTable
 
 TOTAL = "total"

@@ -7,11 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.collected import Tables
 from analysis.figures.rows import name_text, no_score, row_panels
 from analysis.figures.series import MEAN, REFERENCE
 from analysis.figures.style import CHANCE, CONSTANT, Look, grey_handle, looks, settle, styled
 from analysis.figures.wording import counted, sentence, value_text
-from analysis.load import Tables
 from analysis.scores import ArmTable
 
 COLUMNS = ["arm", "protocol", "scope", "kind", "series", "accuracy", "low", "high", "n", "planned", "questions"]

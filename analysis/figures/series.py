@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from analysis.collected import Tables
 from analysis.figures.wording import counted
-from analysis.load import Tables
 from analysis.statistics import mean_interval
 
 MEAN = "mean"

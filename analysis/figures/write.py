@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.collected import Tables
 from analysis.figures import (
     dumbbells,
     dynamics,
@@ -22,7 +23,6 @@ from analysis.figures import (
 )
 from analysis.figures.style import styled
 from analysis.files import rounded, write_bytes, write_csv
-from analysis.load import Tables
 from analysis.scores import ArmTable
 
 DPI = 300

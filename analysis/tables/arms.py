@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from analysis.load import Tables
+from analysis.collected import Tables
 from analysis.scopes import BENCHMARK, MICRO, SUITES
 from analysis.scores import ArmRow, ArmTable, all_rules, arm_table
 from analysis.tables.common import STATES, accuracy, chance_text, scope_columns, short_chance, state_counts

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from analysis.claims import ClaimResult
-from analysis.load import Tables
+from analysis.collected import Tables
 from analysis.tables.common import difference, ends
 from analysis.tables.table import Cell, Column, Number, Table, of_interval
 from analysis.words import NONE

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from analysis.load import Tables
+from analysis.collected import Tables
 from analysis.scores import ArmTable, Cell
 from analysis.statistics import MeanInterval
 from analysis.tables.table import Column, Number, Table, of_interval

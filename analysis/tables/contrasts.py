@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from analysis.by_scope import ScopeResult
+from analysis.collected import Tables
 from analysis.combine import BOOTSTRAP_POPULATION, POPULATIONS
-from analysis.contrasts import ContrastResult
-from analysis.load import Tables
+from analysis.contrast_result import ContrastResult
 from analysis.metrics import METRICS
 from analysis.scores import arm_table
 from analysis.sentences import verdict_text

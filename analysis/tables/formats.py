@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from analysis.collected import Tables
 from analysis.formats import LEAST_READ, FormatResult, RuleResult
-from analysis.load import Tables
 from analysis.scores import arm_table
 from analysis.sensitivity import Variation
 from analysis.tables.common import difference, ends, levels_text, short_chance

@@ -101,8 +101,8 @@ def collect_tables(plan: "Plan", store: "Store", folder: Path, study: Path | Non
 
 def print_comparison(folder: Path, console: "Console") -> None:
     """Compare what is collected, and print it."""
+    from analysis.collected import CollectedError
     from analysis.compare import compare
-    from analysis.load import CollectedError
     from analysis.terminal import render
 
     try:

@@ -128,7 +128,8 @@ def _questions(plan: "Plan") -> int:
 
 def _measured(folder: Path, record: dict[str, Any]) -> "tuple[dict[str, Spread], int, str]":
     """Spread by contrast, number of questions, and where they are from, of collected tables."""
-    from analysis.load import CollectedError, load
+    from analysis.collected import CollectedError
+    from analysis.load import load
     from analysis.pilot import measured_spreads
 
     try:

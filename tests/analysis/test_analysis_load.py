@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis import CollectedError, load
-from analysis.load import KEYS, OPTION_RULES
+from analysis.collected import KEYS, OPTION_RULES
 from analysis.load import SCHEMA_VERSION as READ_VERSION
 from analysis.metrics import METRICS
 from harness.record.schemas import SCHEMA_VERSION, TABLE_NAMES, schema

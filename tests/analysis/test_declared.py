@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from analysis import contrast, declare, load
-from analysis.load import Tables
+from analysis.collected import Tables
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from analysis.collected import KEYS
 from analysis.compare import compare
 from analysis.dictionary import dictionary, dictionary_files, undescribed
-from analysis.load import KEYS
 from analysis.tables.table import Column, Number, Table
 
 MICRO = Path(__file__).parents[2] / "results" / "micro"

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.collected import Tables
 from analysis.contrasts import contrast, contrasts
-from analysis.load import Tables, load
+from analysis.load import load
 from analysis.pilot import measured_spread, measured_spreads
 from analysis.planned import planned_test, sides_of
 

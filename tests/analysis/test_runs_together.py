@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from analysis import CollectedError, contrast, contrasts, declare, from_frames
-from analysis.load import Tables
+from analysis.collected import Tables
 
 QUESTIONS = pd.DataFrame(
     {"question": range(40), "task": ["x", "y"] * 20, "image": [f"{i // 2}" for i in range(40)]}
