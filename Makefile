@@ -37,9 +37,9 @@ check: $(VENV)/.installed-test
 rehearse: $(VENV)/.installed
 	for study in sweeps/*.yaml; do $(VENV)/bin/ablate rehearse $$study || exit 1; done
 
-# Coverage of the intervals and errors of the tests, by simulation (about 3 minutes on two cores): results/coverage.
+# Coverage of the intervals and errors of the tests, by simulation (10 minutes on two busy cores): results/coverage.
 coverage: $(VENV)/.installed
-	$(VENV)/bin/python -m analysis.statistics.coverage
+	$(VENV)/bin/python -m analysis.coverage
 
 install: $(VENV)/.installed
 

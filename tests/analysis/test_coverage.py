@@ -1,4 +1,4 @@
-"""What the statistics promise holds in simulated studies of this design, here and in the committed table."""
+"""What the analysis promises holds in simulated studies of this design, here and in the committed table."""
 
 import csv
 from dataclasses import replace
@@ -7,30 +7,39 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.statistics.checks import DRAWS, ON_THESE, Case, row_bootstrap, seed_bootstrap
-from analysis.statistics.coverage import SEEDS, Row, coverage, csv_text, main, markdown_text, run_scenario
-from analysis.statistics.scenarios import SCENARIOS
-from analysis.statistics.simulate import Model, make_layout, simulate
+from analysis import contrast, declare, formats
+from analysis.coverage.case import DRAWS, Case, Setting
+from analysis.coverage.checks import ON_THESE, row_bootstrap, seed_bootstrap
+from analysis.coverage.reading import Reading, read
+from analysis.coverage.report import csv_text, main, markdown_text
+from analysis.coverage.run import SEEDS, Row, coverage, run_scenario
+from analysis.coverage.scenarios import SCENARIOS
+from analysis.coverage.simulate import Model, make_layout, simulate
 
 COMMITTED = Path(__file__).parents[2] / "results" / "coverage"
 SMALL = make_layout(questions=150, seed=1)
+BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 
+COLLAPSE = "an arm whose runs collapse"
 T_INTERVALS = {
-    "t interval of a mean",
-    "Welch's t",
-    "paired t",
-    "t against a known constant",
-    "difference of differences, Welch-Satterthwaite",
-    "prediction interval of one more run",
+    *("t interval of a mean", "contrast, Welch", "contrast, paired", "contrast against a constant"),
+    *("difference of differences, four arms", "difference of differences, a shared arm"),
+    *("difference of differences, a shared arm, paired", "one arm at two steps, within runs"),
+    *("prediction of one more run", "prediction of a printed difference"),
+    "prediction of a printed difference, ours paired",
 }
-DIRECTIONS = {"direction of equal methods, Welch", "direction of equal methods, paired t"}
+OTHER_INTERVALS = {"gain split: now parsed", "gain split: now right", "contrast of two checkpoints"}
+CAREFUL = {("answers that can't be read", 3)}
+"""Welch's few degrees of freedom: about 96.5 %, in 2,000 studies only."""
+DIRECTIONS = {"verdict: direction, Welch", "verdict: direction, paired", "verdict: direction, two checkpoints"}
 AT_MOST = {
-    "two one-sided tests at the margin, Welch",
-    "two one-sided tests at the margin, paired",
-    "Holm, 5 contrasts against one arm",
-    "Benjamini-Hochberg, 3 of 5 contrasts equal",
+    "verdict: equivalent at the margin, Welch",
+    "verdict: equivalent at the margin, paired",
+    "verdict: equivalent at the margin, two checkpoints",
+    "direction, 5 contrasts, Holm",
+    "equivalence, 5 contrasts, Holm",
+    "direction, 5 contrasts, Benjamini-Hochberg",
     "sign flip over clusters",
-    "clustered interval, direction",
 }
 
 
@@ -52,44 +61,64 @@ def committed() -> list[Row]:
         ]
 
 
-def check_limits(rows: list[Row]) -> set[str]:
-    """The limits that are promised; returns the methods that were held against one."""
+def check_limits(rows: list[Row], slack: float = 0.0) -> set[str]:
+    """The limits that are promised; returns the methods that were held against one.
+
+    Args:
+        slack: standard errors that a share may be beyond its limit.
+    """
     held = set()
     for row in rows:
-        if row.method in T_INTERVALS:
-            assert 93.0 <= row.share <= 97.0, row
+        more = slack * row.standard_error
+        if row.scenario == COLLAPSE:
+            continue  # promises nothing: see the notes of the table
+        if row.method in T_INTERVALS | OTHER_INTERVALS:
+            most = 98.0 if (row.scenario, row.seeds) in CAREFUL else 97.0
+            assert 93.0 - more <= row.share <= most + more, row
         elif row.method in DIRECTIONS:
-            # Welch's t estimates its degrees of freedom, and is careful with 3 seeds: about 3.5 %.
-            assert (3.0 if "Welch" in row.method and row.seeds == 3 else 4.0) <= row.share <= 6.0, row
+            # Welch's t estimates its degrees of freedom, and is careful with 3 seeds: about 3.6 %.
+            least = 3.0 if "Welch" in row.method and row.seeds == 3 else 4.0
+            assert least - more <= row.share <= 6.0 + more, row
         elif row.method in AT_MOST:
-            assert row.share <= 6.0, row
+            assert row.share <= 6.0 + more, row
         else:
             continue
-        assert row.simulations >= 5_000
         held.add(row.method)
     return held
 
 
-def test_promises_hold_in_new_studies() -> None:
-    held = set()
-    for position, scenario in enumerate(SCENARIOS[:4]):
-        quick = replace(scenario, checks=tuple(check for check in scenario.checks if check.part == 1.0))
-        for n in SEEDS:
-            held |= check_limits(run_scenario(quick, SMALL, n, 10_000, [1, position, n]))
-    assert held == T_INTERVALS | DIRECTIONS | {name for name in AT_MOST if "one-sided" in name or "Holm" in name}
-
-
 def test_promises_hold_in_the_committed_table() -> None:
     rows = committed()
-    assert check_limits(rows) == T_INTERVALS | DIRECTIONS | AT_MOST
+    assert check_limits(rows) == T_INTERVALS | OTHER_INTERVALS | DIRECTIONS | AT_MOST
     for row in rows:
         assert row.simulations >= 2_000
-        if row.method in T_INTERVALS | DIRECTIONS | {"Holm, 5 contrasts against one arm"}:
+        if row.method in T_INTERVALS | DIRECTIONS or "5 contrasts" in row.method:
             assert row.simulations == 10_000
 
 
+@pytest.mark.parametrize("n", SEEDS)
+def test_promises_hold_in_new_studies(n: int) -> None:
+    """Fewer studies than in the table, of fewer questions: gross errors in what is computed would show."""
+    names = ("independent seeds", "paired seeds", "closely paired seeds", "one method, two names, paired")
+    held = set()
+    for name in names:
+        quick = replace(BY_NAME[name], checks=tuple(check for check in BY_NAME[name].checks if check.part == 1.0))
+        held |= check_limits(run_scenario(quick, SMALL, n, 1_500, [1, n]), slack=3.0)
+    assert held >= T_INTERVALS
+
+
+@pytest.mark.parametrize(("name", "n"), [("one method, two names, paired", 3), ("closely paired seeds", 5)])
+def test_the_committed_table_is_what_the_code_makes(name: str, n: int) -> None:
+    position = list(BY_NAME).index(name)
+    made = run_scenario(BY_NAME[name], make_layout(), n, 10_000, [0, position, n])
+    there = [row for row in committed() if (row.scenario, row.seeds) == (name, n)]
+    assert [row.method for row in made] == [row.method for row in there]
+    # another machine may round one study in a thousand to the other side
+    assert [row.share for row in made] == pytest.approx([row.share for row in there], abs=0.1)
+
+
 def test_committed_table_shows_why_t_over_seeds_is_primary() -> None:
-    share = {(row.method, row.truth, row.seeds): row.share for row in committed()}
+    share = {(row.method, row.truth, row.seeds): row.share for row in committed() if row.scenario != COLLAPSE}
     for name in (
         "percentile bootstrap over seeds, a mean",
         "percentile bootstrap over seeds",
@@ -100,8 +129,19 @@ def test_committed_table_shows_why_t_over_seeds_is_primary() -> None:
     assert share["percentile bootstrap over seeds, a mean", ON_THESE, 3] < 80.0
     # One unit beside the other: clusters and seeds, at the price of ignoring them.
     shares = {row.method: row.share for row in committed() if row.seeds == 1}
-    assert shares["interval over questions, clusters ignored"] < shares["clustered interval"]
+    assert shares["the same, clusters ignored"] < shares["contrast of two checkpoints"]
     assert shares["McNemar's exact test"] > shares["sign flip over clusters"]
+
+
+def test_committed_table_shows_what_goes_wrong() -> None:
+    """Unadjusted families, printed runs held against our pairs, and rare collapses are as bad as the notes say."""
+    rows = {(row.scenario, row.method, row.seeds): row.share for row in committed()}
+    for n in SEEDS:
+        for scenario, kind in (("one method, six names", "direction"), ("five arms at the margin", "equivalence")):
+            assert rows[scenario, f"{kind}, 5 contrasts, unadjusted", n] > 9.0
+        pairs = rows["closely paired seeds", "the same from our pairs' differences", n]
+        assert pairs < 93.0 < rows["closely paired seeds", "prediction of a printed difference, ours paired", n]
+    assert min(share for (scenario, *_), share in rows.items() if scenario == COLLAPSE) < 90.0
 
 
 def test_committed_table_is_one_table() -> None:
@@ -127,12 +167,51 @@ def test_the_command_writes_the_same_whatever_the_processes(tmp_path: Path) -> N
         main(["--simulations", "0", "--out", str(tmp_path)])
 
 
-def cases(n: int, studies: int) -> list[Case]:
-    found = simulate(SMALL, Model(), (0.0, -0.3), n, studies, np.random.default_rng(5))
+def cases(n: int, studies: int, methods: int = 2, seed: int = 5) -> list[Case]:
+    advantages = (0.0, -0.3, 0.1)[:methods]
+    found = simulate(SMALL, Model(), advantages, n, studies, np.random.default_rng(seed))
+    setting = Setting(SMALL, methods, n)
     return [
-        Case(i, found.answers[i], found.on_these[i], found.checkpoints[i], found.like_these, SMALL, n)
+        Case(i, found.answers[i], found.on_these[i], found.checkpoints[i], found.like_these, setting, n)
         for i in range(studies)
     ]
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_a_simulated_contrast_is_the_contrast_of_the_same_tables(paired: bool) -> None:
+    """Through the tables, as for a study, and not only through the sides."""
+    pairing = "seed" if paired else "none"
+    for case in cases(4, 3, methods=3):
+        tables = case.setting.fill(case.setting.tables, case.answers)
+        shipped = contrast(tables, declare(tables, "m0", "m1", pairing=pairing, margin=6.0), draws=DRAWS)
+        made = case.result(0, 1, margin=6.0, paired=paired)
+        assert shipped.interval == made.interval
+        assert shipped.prediction == made.prediction
+        assert (shipped.verdict, shipped.p_equivalence) == (made.verdict, made.p_equivalence)
+        assert shipped.bootstrap is not None
+        drawn = case.bootstrap(paired)
+        assert (shipped.bootstrap.low, shipped.bootstrap.high) == pytest.approx((drawn.low, drawn.high), abs=1e-9)
+        minus = {"a": "m1", "b": "m2"}
+        four = contrast(tables, declare(tables, "m0", "m1", pairing=pairing, minus=minus), draws=0)
+        assert four.interval == case.combined(0, 1, 1, 2, paired=paired).interval
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_a_simulated_split_is_the_split_of_the_same_tables(paired: bool) -> None:
+    model, rng = Model(), np.random.default_rng(6)
+    found = simulate(SMALL, model, (0.0, -0.3), 4, 3, rng)
+    status = read(found, model, Reading((1.5, 0.8)), rng)
+    setting = Setting(SMALL, 2, 4)
+    for i in range(3):
+        right = found.answers[i] & status.read[i]
+        case = Case(i, right, found.on_these[i], found.checkpoints[i], found.like_these, setting, 4, status.read[i])
+        tables = setting.fill(setting.tables, right, status.read[i])
+        declared = declare(tables, "m0", "m1", pairing="seed" if paired else "none")
+        (shipped,) = formats(tables, [contrast(tables, declared, draws=0)])
+        assert shipped.split is not None
+        assert shipped.split == case.split(paired)
+        total = shipped.split.now_parsed.mean + shipped.split.now_right.mean
+        assert total == pytest.approx(case.accuracy[0].mean() - case.accuracy[1].mean())
 
 
 def test_other_peoples_bootstraps_are_what_their_names_say() -> None:
