@@ -46,7 +46,8 @@ runs of one method spread by 2.8 points.
   read more often too.
 - *Twice the spread*: the first arm's runs spread by 5.5 points. *Collapse*: one run in ten of the first arm is 20
   points worse, and the truth is the mean with these.
-- *One method, six names*: no contrast differs. *At the margin*: all five differ from the first arm by the margin.
+- *One method, six names*: five contrasts against one arm, none of which differs; the verdict's error is the mean over
+  the five. *At the margin*: all five differ from the first arm by the margin.
 
 **Whom the truths are about.** *Method on these questions*: the mean over all seeds, the questions as they are. *Method
 on questions like these*: over all seeds and all questions. *These checkpoints*: the two runs as they are, over all
@@ -63,7 +64,7 @@ claim": held against a truth that the interval doesn't speak about.
 - The two-level bootstrap counts the chance in single answers at both levels, which is too wide; the percentiles of few
   seeds are too narrow. "Rows pooled" takes every answer of every run for an observation, "seeds drawn for each task"
   forgets that a run's tasks share its luck.
-- Without adjustment five contrasts err together about three times as often as one.
+- Without adjustment five contrasts err together three to four times as often as one.
 
 The standard error of a percentage, as so many simulations leave it open, is at most the last column; `coverage.csv`
 has each. Bootstraps have {draws:,} draws, the sign-flip test 10,000.
