@@ -37,7 +37,7 @@ check: $(VENV)/.installed-test
 rehearse: $(VENV)/.installed
 	for study in sweeps/*.yaml; do $(VENV)/bin/ablate rehearse $$study || exit 1; done
 
-# Coverage of the intervals and errors of the tests, by simulation (10 minutes on two busy cores): results/coverage.
+# Coverage of the intervals and errors of the tests, by simulation (12 CPU-minutes; 8 minutes on two cores in use): results/coverage.
 coverage: $(VENV)/.installed
 	$(VENV)/bin/python -m analysis.coverage
 
