@@ -7,7 +7,7 @@
     image (the earliest of equals), on the questions of the remaining images. Choosing and scoring on the same questions
     would count luck as skill.
 ``mean_last``
-    the mean over the last k checkpoints of the curve, question by question.
+    the mean over the last k checkpoints of the curve but its start, question by question.
 
 The last two know only what the checkpoints of the curve were asked. A side without training is its one checkpoint, and
 so is step 0: the same start model for every seed.
@@ -47,17 +47,22 @@ def checkpoint_values(
         raise ValueError(f"no checkpoint rule {rule!r}; there are {', '.join(CHECKPOINT_RULES)}")
     if rule == LAST or side.step is not None:
         found = side_values(tables, side, metric, exclusions)
-        return _start_model(found) if side.step == 0 else found
+        return _start_model(tables, side, found) if side.step == 0 else found
     held_out = np.flatnonzero(_held_out(tables))
     if not tables.curve_questions(side.arm):
         values = side_values(tables, side, metric, exclusions)
         return values if rule != BEST_HALF else values.map(lambda run: run.cut(held_out))
-    steps = _steps(tables, side)
+    planned = tables.arm(side.arm).get("checkpoints")
+    steps = {step for step in (planned or _steps(tables, side)) if step > 0}
 
     def read(run: str) -> tuple[np.ndarray, np.ndarray] | str:
-        if lacking := sorted(steps - _steps(tables, side, [run])):
-            own = steps - set(lacking)
-            return f"no checkpoint after step {', '.join(map(str, lacking))}" if own else ""
+        own = _steps(tables, side, [run])
+        if not own:
+            return ""
+        if not steps:
+            return "no checkpoint after the start"
+        if lacking := sorted(steps - own):
+            return f"no checkpoint after step {', '.join(map(str, lacking))}"
         chosen = [best_step(tables, side, run)] if rule == BEST_HALF else sorted(steps)[-last_k:]
         return _mean_of(tables, side, metric, run, chosen)
 
@@ -89,14 +94,21 @@ def on_curve_questions(tables: Tables, side: Side, values: SideValues, held_out:
     return values if asked is None else values.map(lambda run: run.cut(asked))
 
 
-def _start_model(values: SideValues) -> SideValues:
-    """The start model: one checkpoint under every seed, and so one run and a known constant."""
+def _start_model(tables: Tables, side: Side, values: SideValues) -> SideValues:
+    """The start model: one checkpoint under every seed, and so one run and a known constant.
+
+    Unless the seeds start from different models, by the runs' ``start_stage`` or, where that isn't known, by their
+    answers.
+    """
     found = values.found
-    if not found or any(not np.array_equal(found[0].values, run.values) for run in found):
+    runs = tables.runs[tables.runs["arm"] == side.arm]
+    if "start_stage" in runs and runs["start_stage"].notna().all():
+        same = runs["start_stage"].nunique() == 1
+    else:
+        same = len(found) > 1 and all(np.array_equal(found[0].values, run.values) for run in found)
+    if not found or not same:
         return values
-    arm = found[0].run.split("/seed=")[0]
-    one = replace(found[0], run=f"{arm} at step 0", seed=None)
-    return replace(values, found=(one,), lost={}, excluded={}, planned=1, random=False)
+    return replace(values, found=(replace(found[0], seed=None),), lost={}, excluded={}, planned=1, random=False)
 
 
 def _held_out(tables: Tables) -> np.ndarray:

@@ -45,7 +45,7 @@ class ClaimResult:
     @property
     def label(self) -> str:
         """The verdict, with what qualifies it."""
-        return f"{self.verdict}, alone" if self.alone else self.verdict
+        return f"{self.verdict}, unadjusted only" if self.alone else self.verdict
 
     @property
     def within(self) -> bool | None:
@@ -76,7 +76,7 @@ def _claim(tables: Tables, claim: Mapping[str, Any], results: Mapping[str, Contr
     if result is None:
         return _made(claim, verdict="untestable", reason=claim["untestable"])
     verdict = judge(claim["direction"], result.verdict, lies_beyond(result.interval, result.margin))
-    alone = verdict != "inconclusive" and not result.survives
+    alone = verdict != "inconclusive" and not _survives(claim["direction"], verdict, result)
     if verdict == "inconclusive":
         reason = result.verdict.reason or _could_have_seen(result)
     elif alone:
@@ -94,8 +94,17 @@ def _claim(tables: Tables, claim: Mapping[str, Any], results: Mapping[str, Contr
     )
 
 
+def _survives(direction: str, verdict: str, result: ContrastResult) -> bool:
+    """Whether the tests that the verdict on a claim rests on hold after adjustment too."""
+    if direction == "equal":
+        if verdict == "contradicted":  # the whole interval outside of the margin, at Holm's strictest level
+            return result.p_beyond is not None and result.p_beyond <= result.detected_at[1]
+        return result.equivalence_survives
+    return result.survives
+
+
 def _could_have_seen(result: ContrastResult) -> str:
-    unknown = "no spread over seeds is declared, so what this design could have seen is unknown"
+    unknown = "no spread over seeds is declared, so what this design would have shown is unknown"
     return seen(result).removesuffix(".") or unknown
 
 

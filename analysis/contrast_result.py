@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from scipy.special import stdtr
+
 from analysis.combine import Combined, Population
 from analysis.metrics import METRICS
 from analysis.pairs import PairResult
@@ -139,11 +141,29 @@ class ContrastResult:
         return equivalence_p(self.interval, self.margin)
 
     @property
-    def survives(self) -> bool:
-        """What the verdict says holds after adjustment too."""
-        if self.verdict.direction is not None:
-            return self.p_adjusted is not None and self.p_adjusted <= self.alpha
+    def p_beyond(self) -> float | None:
+        """Two-sided p-value against the nearer end of the margin (0 without one); None as `p`."""
+        if self.interval is None or self.p is None or self.interval.df is None or not self.interval.standard_error:
+            return None
+        distance = max(0.0, abs(self.interval.mean) - (self.margin or 0.0))
+        return 2.0 * float(stdtr(self.interval.df, -distance / self.interval.standard_error))
+
+    @property
+    def direction_survives(self) -> bool:
+        """The direction holds after adjustment too."""
+        return self.p_adjusted is not None and self.p_adjusted <= self.alpha
+
+    @property
+    def equivalence_survives(self) -> bool:
+        """Equivalence within the margin holds after adjustment too."""
         return self.p_equivalence_adjusted is not None and self.p_equivalence_adjusted <= self.alpha
+
+    @property
+    def survives(self) -> bool:
+        """All that the verdict says holds after adjustment too."""
+        return (self.verdict.direction is None or self.direction_survives) and (
+            not self.verdict.equivalent or self.equivalence_survives
+        )
 
     @property
     def labels(self) -> tuple[str, str]:

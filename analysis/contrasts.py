@@ -145,6 +145,8 @@ def _detectable(tables: Tables, declared: Mapping[str, Any], combined: Combined)
         return None
     ns = [len(part.values.found) if part.values.random else None for part in combined.parts]
     together = any(len(group) > 1 for group in combined.groups)
+    if together and len(combined.groups) > 1:
+        return None  # some runs on several sides, others not: no design that the power functions know
     design = {**declared, "pairing": "seed" if together else "none"}
     return detectable_effect(design, ns, power, _family_size(tables, declared), len(combined.position))
 

@@ -206,8 +206,4 @@ def _interval(combined: Combined, pairs: np.ndarray, level: float) -> MeanInterv
 def _read(tables: Tables, side: Side, part: Part, position: np.ndarray) -> np.ndarray:
     """Whether each answer of the runs that entered could be read, shape (runs, questions)."""
     status = {run.run: run for run in side_values(tables, side, "accuracy", (), "status").found}
-    if side.step == 0 and not part.values.random:  # the start model, whichever run's
-        runs = [next(iter(status.values()))]
-    else:
-        runs = [status[run.run] for run in part.values.found]
-    return np.stack([run.cut(position).values == "ok" for run in runs]).astype(float)
+    return np.stack([status[run.run].cut(position).values == "ok" for run in part.values.found]).astype(float)

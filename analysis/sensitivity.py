@@ -192,6 +192,8 @@ def _checkpoints(tables: Tables, result: ContrastResult, declared: Mapping[str, 
     last = {**declared, "checkpoint": LAST}
     best = f"best on one half, scored on the other{_chosen(tables, result)}"
     rules = ((MEAN_LAST, f"mean of the last {declared['last_k']}", False), (BEST_HALF, best, True))
+    if declared["checkpoint"] != LAST:
+        rules = tuple(each for each in rules if each[0] != declared["checkpoint"])
     for rule, label, half in rules:
         reference = f"last, on {'the scored half' if half else 'the curve'}'s questions"
         same = [

@@ -41,6 +41,8 @@ def sentence(result: "ContrastResult") -> str:
     head = f"{ahead}, {result.about}"
     if interval.low is None or interval.high is None:
         return f"{head}; there is no interval, because {result.reason}.{_missing(result)}"
+    if not interval.standard_error:
+        return f"{head}. {_verdict(result, metric)}{_missing(result)}"
     low, high = interval.low, interval.high
     bounds = f"{points(low, metric.decimals)} to {points(high, metric.decimals)}{_p(result)}"
     head = f"{head} ({percent(1 - result.alpha)} interval {bounds})."
@@ -53,7 +55,7 @@ def verdict_text(result: "ContrastResult") -> str:
     verdict = result.verdict
     if verdict.name == INCONCLUSIVE:
         return f"{INCONCLUSIVE}: {verdict.reason}" if verdict.reason else INCONCLUSIVE
-    return verdict.name if result.survives else f"{verdict.name}, alone but not after adjustment"
+    return verdict.name if result.survives else f"{verdict.name}, unadjusted only"
 
 
 def _ahead(a: str, b: str, mean: float, metric: Metric) -> str:
@@ -81,8 +83,6 @@ def _p(result: "ContrastResult") -> str:
 
 
 def _compatible(a: str, b: str, low: float, high: float, metric: Metric) -> str:
-    if low == high:
-        return "The runs show no spread at all, so the interval has no width and cannot tell how sure it is."
     ahead, unit = metric.ahead, metric.short
     small, large = sorted((number(abs(low), metric.decimals), number(abs(high), metric.decimals)), key=float)
     if low > 0 or high < 0:
@@ -114,7 +114,7 @@ def _verdict(result: "ContrastResult", metric: Metric) -> str:
     if result.detectable is not None:
         return f"{told} {seen(result)}"
     if result.missing_sd:
-        return f"{told} What this design could have seen is unknown, as no spread over seeds is declared (seed_sd)."
+        return f"{told} What this design would have shown is unknown, as no spread over seeds is declared (seed_sd)."
     return told
 
 

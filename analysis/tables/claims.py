@@ -77,6 +77,6 @@ def _footers(results: Sequence[ClaimResult]) -> list[str]:
     told.append(
         "Supported and contradicted: the interval leaves out 0 (for a claim of equality: lies within the margin, or"
         " wholly outside of it). Below the margin: the difference is real and too small to matter by what is declared."
-        " Alone: not after adjustment. Inconclusive is not evidence of no difference."
+        " Unadjusted only: not after adjustment. Inconclusive is not evidence of no difference."
     )
     return told + [f"{result.name}: {result.note}" for result in results if result.note]

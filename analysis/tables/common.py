@@ -30,9 +30,9 @@ def completeness_note(tables: Tables) -> str:
     whole = [arm for arm, of in counts.items() if of["done"] == of["planned"] and not of["excluded"]]
     planned, done = (sum(of[key] for of in counts.values()) for key in ("planned", "done"))
     shown = ", ".join(f"{arm} {of['planned']}" for arm, of in counts.items())
-    told = f"Runs planned: {planned} ({shown}); finished: {done}."
     if len(whole) == len(counts):
-        return f"{told} None failed, blocked or excluded."
+        return f"Runs: {done} of {planned} planned are finished, none failed, blocked or excluded ({shown})."
+    told = f"Runs: {done} of {planned} planned are finished ({shown} planned)."
     parts = []
     for arm, of in counts.items():
         if arm not in whole:

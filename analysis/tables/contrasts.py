@@ -7,9 +7,8 @@ from analysis.collected import Tables
 from analysis.combine import BOOTSTRAP_POPULATION, POPULATIONS
 from analysis.contrast_result import ContrastResult
 from analysis.metrics import METRICS
-from analysis.scores import arm_table
 from analysis.sentences import verdict_text
-from analysis.tables.common import difference, ends, levels_text, short_chance
+from analysis.tables.common import difference, ends, levels_text
 from analysis.tables.table import Cell, Column, Number, Table, count, p_value
 from analysis.words import NONE
 
@@ -71,8 +70,9 @@ def _contrast_footers(tables: Tables, results: Sequence[ContrastResult]) -> tupl
     narrow = levels_text([result.alpha for result in results], inner=True)
     standings = dict.fromkeys(f"{result.name}: {result.standing.reason}" for result in results)
     reasons = dict.fromkeys(result.standing.reason for result in results)
+    confirmed = sum(result.standing.status == "confirmatory" for result in results)
     withdrawn = tables.study["registration"].get("withdrawn", {})
-    shown = [f"all contrasts: {next(iter(reasons))}"] if len(reasons) == 1 else list(standings)
+    shown = [next(iter(reasons))] if len(reasons) == 1 else list(standings)
     return (
         f"a − b in percentage points of accuracy{f', or of what stands beside it ({told})' if told else ''}.",
         f"The {wide} interval decides the direction (higher, lower), the {narrow} one whether the difference lies"
@@ -80,7 +80,9 @@ def _contrast_footers(tables: Tables, results: Sequence[ContrastResult]) -> tupl
         "p is two-sided against 0, adjusted by Holm within a declared family, by Benjamini-Hochberg over the contrasts"
         " outside of families; one seed of a method has no p-value about the method, and counts among the tests. The"
         " equivalence tests are adjusted in the same way, over those with a margin.",
-        f"Declared beforehand? {'; '.join(shown)}." if results else "No contrast is declared.",
+        f"{confirmed} of {len(results)} contrasts are confirmatory: {'; '.join(shown)}."
+        if results
+        else "No contrast is declared.",
         *(
             [
                 f"Registered once and not declared any more: {', '.join(withdrawn)}. A family that lost a test is"
@@ -89,7 +91,6 @@ def _contrast_footers(tables: Tables, results: Sequence[ContrastResult]) -> tupl
             if withdrawn
             else []
         ),
-        short_chance(arm_table(tables)),
     )
 
 
@@ -114,8 +115,9 @@ def evidence(tables: Tables, results: Sequence[ContrastResult]) -> Table:
     lost = {f"{run}: {why}" for result in results for run, why in result.lost.items()}
     footers = (
         f"Two-level bootstrap: seeds drawn, then images, one draw of images for all seeds and tasks; about"
-        f" {BOOTSTRAP_POPULATION}, as sensitivity. In simulated studies of this design it holds the truth more often"
-        " than it says (results/coverage).",
+        f" {BOOTSTRAP_POPULATION}, as sensitivity. It is too wide where chance in single answers dominates, as in most"
+        " simulated studies (results/coverage), and too narrow where few seeds differ much; narrower than the t"
+        " interval means the latter.",
         "Single further runs: where the difference of one more run of each side falls (t s √(1 + 1/n)), constants"
         " staying what they are and no seed in common; a printed difference of single runs is held against it.",
         _power_footer(tables),
@@ -196,8 +198,9 @@ def pairs(tables: Tables, results: Sequence[ContrastResult]) -> Table:
             )
     footers = (
         f"Each line speaks about {POPULATIONS['checkpoints']}: nothing here is about other seeds.",
-        "Interval: t over questions, its standard error clustered by image. Sign flip: under no difference the sign of"
-        " an image's summed difference is a coin's toss. McNemar: exact, as if no two questions shared an image, and so"
+        "Interval: t over questions, its standard error clustered by image, tasks at their shares. Sign flip: under no"
+        " difference on any image the sign of its summed difference is a coin's toss, whatever its task; it may"
+        " disagree with the interval where tasks differ. McNemar: exact, as if no two questions shared an image, and so"
         " too sure where they do; none where questions weigh differently. None of these p-values is adjusted.",
     )
     title = f"{tables.study['title']}: pairs of checkpoints"
@@ -271,7 +274,8 @@ def interactions(tables: Tables, declared: Sequence[ContrastResult], found: Sequ
         )
     footers = (
         "One test of the difference of two effects: that one effect is significant and another is not says nothing"
-        " about their difference. Intervals by Welch and Satterthwaite over four arms, or over seeds where paired.",
+        " about their difference. Intervals by Welch and Satterthwaite over the arms that have seeds, or over seeds"
+        " where paired.",
         "Those not declared are every two by two of factor levels against the factors' defaults, adjusted by"
         " Benjamini-Hochberg among themselves.",
     )

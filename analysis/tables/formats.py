@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 from analysis.collected import Tables
 from analysis.formats import LEAST_READ, FormatResult, RuleResult
-from analysis.scores import arm_table
 from analysis.sensitivity import Variation
-from analysis.tables.common import difference, ends, levels_text, short_chance
+from analysis.tables.common import difference, ends, levels_text
 from analysis.tables.table import Cell, Column, Number, Table, count
 from analysis.verdicts import INCONCLUSIVE
 from analysis.words import NONE
@@ -32,7 +31,7 @@ def formats(tables: Tables, results: Sequence[FormatResult]) -> Table:
             " A gain that it doesn't show isn't shown to be more than format; one that is made by reasoning would not"
             " show there either."
         )
-    footers = (told, short_chance(arm_table(tables)))
+    footers = (told,)
     title = f"{tables.study['title']}: contrasts by scoring rule and by option likelihood"
     return Table("formats", title, columns, tuple(rows), footers, keys=2)
 
@@ -84,8 +83,8 @@ def splits(tables: Tables, results: Sequence[FormatResult]) -> Table:
         " could not be read (minus the reverse), now right the difference where both could be. The share has no number"
         " where the parts have opposite signs.",
         f"Where both could be read on fewer than {LEAST_READ:g} % of the questions, ability can't be told from format:"
-        " what a side that doesn't answer knows is not seen here. By guessing: what answering at random where the other"
-        " side's answer could not be read would give; what now parsed has above that, luck doesn't explain.",
+        " what a side that doesn't answer knows is not seen here. By guessing: what answering at random would give"
+        " where the other side's answer could not be read.",
     )
     title = f"{tables.study['title']}: now parsed, now right"
     return Table("splits", title, columns, tuple(rows), footers)
@@ -98,7 +97,7 @@ def sensitivity(tables: Tables, results: Sequence[Variation]) -> Table:
         Column("kind", "choice of", "what is chosen otherwise"),
         Column("choice", "choice", "the choice"),
         Column("estimate", "a − b", "difference in accuracy"),
-        Column("", "interval"),
+        Column("", "interval at 1 − alpha"),
         Column("questions", "questions", "questions that it is over"),
         Column("runs", "runs", "runs of each side"),
         Column("verdict", "verdict", "what the interval decides"),
@@ -113,12 +112,11 @@ def sensitivity(tables: Tables, results: Sequence[Variation]) -> Table:
     verdicts, estimates = (sum(each.effect == effect for each in others) for effect in ("verdict", "estimate"))
     footers = (
         f"One choice changed at a time, all else as declared. Of {len(others)} other choices {verdicts} change the"
-        f" verdict, {estimates} others have an estimate outside of the interval of what they are held against. They are"
-        " the declared tests made otherwise, and confirm nothing.",
+        f" verdict and {estimates} more have an estimate outside of the interval of what they are held against. They"
+        " are the declared tests made otherwise, and confirm nothing.",
         "Truncation: an answer cut off at the limit of new tokens. Checkpoints: on the questions that the curve's"
         " checkpoints were asked, held against the last checkpoint on the same questions; the best (never the start) is"
         " chosen on every other image's questions and scored on the rest.",
-        short_chance(arm_table(tables)),
     )
     title = f"{tables.study['title']}: sensitivity of the contrasts"
     return Table("sensitivity", title, columns, tuple(rows), footers, keys=3)
