@@ -23,6 +23,7 @@ from harness.record.status import FOLDER_STATES
 from harness.scoring.likelihood import OPTION_RULES
 from harness.scoring.rules import RULES
 from harness.scoring.traces import trace_statistics
+from harness.study.checkpoints import curve_steps
 from harness.study.contrasts import completion_rules
 from harness.study.declaration import contrast_hashes, questions_stage, read_stages
 from harness.study.expand import Plan
@@ -214,6 +215,7 @@ def _study_record(
                 "levels": arm.levels,
                 "protocol": arm.protocol,
                 "curve_questions": arm.settings.curve.questions if arm.has_seeds else 0,
+                "checkpoints": curve_steps(arm),
             }
             for arm in plan.arms
         ],

@@ -105,10 +105,10 @@ def find_registrations(plan: Plan, study: Path) -> dict[str, Any]:
     """Since when each contrast of a plan is registered, as ``study.json`` has it.
 
     Returns:
-        ``file``: name of the registration file, None when there is none; ``contrasts``: by name, the earliest
-        ``commit`` that holds its hash and when it was ``committed`` (UTC, ISO 8601), both None when there is none,
-        and the ``reason`` for that (or why it may be earlier); ``withdrawn``: by name, commit and time of what was
-        registered and committed and is no longer declared.
+        ``file``: name of the registration file, None when there is none, nor one in git that held a contrast of the
+        plan; ``contrasts``: by name, the earliest ``commit`` that holds its hash and when it was ``committed`` (UTC,
+        ISO 8601), both None when there is none, and the ``reason`` for that (or why it may be earlier);
+        ``withdrawn``: by name, commit and time of what was registered and committed and is no longer declared.
     """
     file = registration_file(study)
     made_of = {contrast.name: declaration(plan, contrast) for contrast in plan.contrasts}
@@ -120,9 +120,9 @@ def find_registrations(plan: Plan, study: Path) -> dict[str, Any]:
     except HistoryError as error:
         trouble = str(error)
     now = read_json(file)
+    nothing = f"no registration file {file.name}; ablate plan --register writes it"
     if not file.exists() and not versions:
-        text = f"no registration file {file.name}; ablate plan --register writes it"
-        return {"file": None, "contrasts": {name: _absent(text) for name in hashes}, "withdrawn": {}}
+        return {"file": None, "contrasts": {name: _absent(nothing) for name in hashes}, "withdrawn": {}}
     entries = _entries(now)
     found: dict[str, Any] = {}
     for name, digest in hashes.items():
@@ -137,14 +137,15 @@ def find_registrations(plan: Plan, study: Path) -> dict[str, Any]:
             differs = ", ".join(_differing(entries[name].get("made_of"), made_of[name]))
             found[name] = _absent(f"changed since it was registered: {differs or 'the file was edited by hand'}")
         else:
-            found[name] = _absent(f"not in {file.name}: never registered")
+            found[name] = _absent(f"not in {file.name}: never registered" if file.exists() else nothing)
     withdrawn = {
         name: {"commit": version.commit, "committed": version.committed}
         for version in sorted(versions, key=lambda version: version.committed, reverse=True)
         for digest, name in version.hashes.items()
         if digest not in hashes.values() and name not in hashes
     }
-    return {"file": file.name, "contrasts": found, "withdrawn": withdrawn}
+    there = file.exists() or any(each["commit"] for each in found.values())
+    return {"file": file.name if there else None, "contrasts": found, "withdrawn": withdrawn}
 
 
 def history(file: Path) -> list[Version]:

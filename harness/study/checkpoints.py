@@ -1,10 +1,17 @@
-"""Whether the checkpoints that a contrast speaks of are there."""
+"""The checkpoints that an arm keeps, and whether those that a contrast speaks of are there."""
 
 from collections.abc import Mapping
 
 from harness.study.arms import Arm
 from harness.study.errors import Problem, Where
 from harness.study.schema import Contrast
+
+
+def curve_steps(arm: Arm) -> list[int]:
+    """Optimiser steps of the checkpoints that an arm's curve has, as planned: the start (0), and all that are kept;
+    none without training, or without questions for the curve."""
+    settings = arm.settings
+    return [0, *_trained_steps(arm)] if settings.training != "none" and settings.curve.questions else []
 
 
 def step_problem(arm: Arm, step: int, protocol: str, where: Where) -> Problem | None:

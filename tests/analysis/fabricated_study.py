@@ -142,7 +142,10 @@ def fabricate(
                 "levels": dict(zip(("start", "training"), spec["levels"], strict=True)),
                 "protocol": spec["protocol"],
             }
-            | {"curve_questions": questions // 2 if "curve" in spec else 0}
+            | {
+                "curve_questions": questions // 2 if "curve" in spec else 0,
+                "checkpoints": list(STEPS) if "curve" in spec else [],
+            }
             for arm, spec in ARMS.items()
         ],
         "factors": {"start": ["base", "instruct"], "training": ["none", "sft", "grpo"]},

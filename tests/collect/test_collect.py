@@ -227,6 +227,27 @@ def test_a_finished_study_says_so(plan: Plan, whole: Path) -> None:
     assert {each["arm"]: each["done"] for each in study["completeness"]} == planned
 
 
+def test_study_json_has_the_steps_of_each_arms_curve(plan: Plan, whole: Path, tmp_path: Path) -> None:
+    arms = {arm["name"]: arm for arm in json.loads((whole / "study.json").read_text())["arms"]}
+    trained = [0, 2, STEPS]
+    assert {name: arm["checkpoints"] for name, arm in arms.items()} == {
+        **{"base": [], "base+sft": trained, "base+grpo": trained},
+        **{"instruct": [], "instruct+grpo": trained},
+    }
+    for run in plan.runs:
+        if run.train is not None:
+            answers = rows(whole, "answers", run=run.id, protocol=arms[run.arm]["protocol"])
+            assert sorted({row["step"] for row in answers}) == arms[run.arm]["checkpoints"]
+    # steps that checkpoint_every does not divide; no questions for the curve; nothing computed
+    uneven = plan_study(load_study(ROOT / "sweeps" / "micro.yaml", [*SMALL, "sft.steps=5"]))
+    collect(uneven, new_store(tmp_path / "store"), tmp_path)
+    assert json.loads((tmp_path / "study.json").read_text())["arms"][1]["checkpoints"] == [0, 2, 4, 5]
+    without = plan_study(load_study(ROOT / "sweeps" / "micro.yaml", [*SMALL, "curve.questions=0"]))
+    collect(without, new_store(tmp_path / "store"), tmp_path)
+    found = json.loads((tmp_path / "study.json").read_text())["arms"]
+    assert [arm["checkpoints"] for arm in found] == [[]] * 5
+
+
 def test_study_json_has_the_contrasts_resolved_with_hash_and_what_they_read(plan: Plan, whole: Path) -> None:
     study = json.loads((whole / "study.json").read_text())
     assert study["schema_version"] == 4

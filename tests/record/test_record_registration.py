@@ -254,6 +254,13 @@ def test_a_file_taken_away_leaves_its_history(place: Place) -> None:
     place.file.unlink()
     place.commit()
     assert {each["commit"] for each in place.found().values()} == {commit}
+    # what it did not hold is not said to be missing in a file that is not there
+    assert find_registrations(place.plan(), place.study)["file"] == "toy.registered.json"
+    found = {name: each["reason"] for name, each in place.found("contrasts.0.alpha=0.01").items()}
+    assert found == {"gain": "no registration file toy.registered.json; ablate plan --register writes it", "which": ""}
+    assert (
+        find_registrations(place.plan("contrasts.0.alpha=0.01", "contrasts.1.alpha=0.01"), place.study)["file"] is None
+    )
 
 
 def test_a_registration_on_a_merged_branch_counts_from_its_own_commit(place: Place) -> None:
