@@ -29,6 +29,11 @@ OPTIONAL = ("completions", "option_scores", "traces", "training", "stages", "att
 """Tables that an analysis can do without."""
 
 
+def mend(where: str) -> str:
+    """What to do about a table that can't be right."""
+    return "mend the frame" if where.startswith("frame ") else "collect the study anew: ablate collect"
+
+
 class CollectedError(Exception):
     """A collected folder cannot be read; the message names the file, what is wrong and the mend."""
 

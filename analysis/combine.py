@@ -67,10 +67,10 @@ class Combined:
     """Of one further run of every random side."""
     per_seed: dict[str, float] = field(default_factory=dict)
     """Question-paired value of the sum for every seed (or of the checkpoints), in the metric's unit."""
-    pairs: tuple[Pair, ...] = ()
-    parts: tuple[Part, ...] = ()
+    pairs: tuple[Pair, ...] = field(default=(), repr=False)
+    parts: tuple[Part, ...] = field(default=(), repr=False)
     """On the questions and, where paired, on the runs that entered."""
-    position: np.ndarray = field(default_factory=lambda: np.arange(0))
+    position: np.ndarray = field(default_factory=lambda: np.arange(0), repr=False)
     """Rows of ``tables.questions`` that it is over."""
     unpaired: dict[str, str] = field(default_factory=dict)
     """Runs left out because a partner is missing, with the reason."""
@@ -257,7 +257,7 @@ def _over_questions(blank: Combined, share: np.ndarray, layout: Layout, factor: 
         method="t over questions, clustered by image",
         population="checkpoints",
         interval=interval,
-        reason="" if interval.half_width is not None else "all questions share one image",
+        reason="" if interval.half_width is not None else "all questions of a task share one image",
     )
 
 

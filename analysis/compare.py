@@ -17,7 +17,7 @@ from analysis.contrast_result import ContrastResult
 from analysis.contrasts import DRAWS, contrasts
 from analysis.dictionary import dictionary
 from analysis.figure_frames import figure_frames
-from analysis.files import DECIMALS, write_bytes, write_csv, write_text
+from analysis.files import write_bytes, write_csv, write_text, written
 from analysis.formats import FormatResult, formats
 from analysis.interactions import interactions
 from analysis.load import load
@@ -131,25 +131,31 @@ def analyse(tables: Tables, draws: int = DRAWS) -> Results:
     )
 
 
-def compare(folder: Path, out: Path | None = None, draws: int = DRAWS) -> Comparison:
+def compare(source: Path | Tables, out: Path | None = None, draws: int = DRAWS) -> Comparison:
     """Compare the arms of a collected study.
 
     Args:
-        folder: the collected tables and ``study.json``.
-        out: where ``tables/``, ``figures/``, ``estimates.parquet``, ``dictionary.md`` and ``comparison.md`` go;
-            ``folder`` by default.
+        source: the folder of the collected tables and ``study.json``, or tables at hand (`from_frames`).
+        out: where ``tables/``, ``figures/``, ``estimates.parquet``, ``dictionary.md`` and ``comparison.md`` go; the
+            folder by default.
         draws: of every two-level bootstrap.
 
     Raises:
         CollectedError: the folder cannot be read. Missing runs are no error: they are counted in every table.
+        ValueError: tables at hand without ``out``.
     """
     # Drawing takes seconds to import, and the tables alone don't need it.
     from analysis.figures import write_figures
 
-    out = Path(folder if out is None else out)
-    results = analyse(load(folder), draws)
+    if isinstance(source, Tables):
+        if out is None:
+            raise ValueError("tables at hand have no folder; say with out where the comparison goes")
+        tables, folder, out = source, Path(out), Path(out)
+    else:
+        folder = Path(source)
+        tables, out = load(folder), folder if out is None else Path(out)
+    results = analyse(tables, draws)
     sheets = results.sheets()
-    tables = results.tables
     frames = figure_frames(tables, results.contrasts, results.scopes, results.formats)
     figures = write_figures(tables, results.arms, out / "figures", frames)
     estimates = write_bytes(out / "estimates.parquet", _parquet(sheets.values()))
@@ -161,7 +167,7 @@ def compare(folder: Path, out: Path | None = None, draws: int = DRAWS) -> Compar
         estimates=estimates,
         table_paths=tuple(_write_tables(out / "tables", sheets)),
         figure_paths=tuple(path for written in figures.values() for path in written.paths),
-        dictionary=write_text(out / "dictionary.md", dictionary(Path(folder), list(sheets.values()), shown, estimates)),
+        dictionary=write_text(out / "dictionary.md", dictionary(folder, list(sheets.values()), shown, estimates)),
     )
 
 
@@ -170,7 +176,7 @@ def _write_tables(folder: Path, sheets: Mapping[str, Table]) -> Iterable[Path]:
         yield write_text(folder / f"{name}.md", table.markdown())
         yield write_csv(folder / f"{name}.csv", table.frame())
         yield write_text(folder / f"{name}.tex", table.latex())
-        yield write_text(folder / f"{name}.html", table.html())
+        yield write_text(folder / f"{name}.html", table.html_page())
     # what an earlier call left of a table that has no rows any more
     if folder.is_dir():
         for path in sorted(folder.iterdir()):
@@ -209,10 +215,11 @@ def _page(results: Results, sheets: Mapping[str, Table], figures: Mapping[str, "
         *(sheet("formats"), sheet("splits"), picture("formats")),
         sheet("sensitivity"),
         *("## Training\n", *(training or [no_curves])),
-        *(sheet("pairs"), sheet("protocols"), sheet("seeds"), sheet("completeness")),
+        *(sheet("protocols"), sheet("seeds"), sheet("completeness")),
         "Every number here stands to six decimals in `tables/*.csv` and `estimates.parquet`, and what a figure shows in"
         " the CSV beside it; `dictionary.md` says what each column means. The tables are there as Markdown, CSV, LaTeX"
-        " and HTML, the figures as PNG, SVG and PDF.\n",
+        " and HTML, the figures as PNG, SVG and PDF. Every pair of checkpoints, question by question:"
+        " `tables/pairs.md`.\n",
     ]
     return "\n".join(part for part in parts if part)
 
@@ -223,9 +230,7 @@ def _sentences(results: Sequence[ContrastResult]) -> str:
 
 def _parquet(sheets: Iterable[Table]) -> bytes:
     rows = [row for table in sheets for row in table.estimates()]
-    clean = [
-        tuple(round(value, DECIMALS) + 0.0 if isinstance(value, float) else value for value in row) for row in rows
-    ]
+    clean = [tuple(written(value, row[-1]) if isinstance(value, float) else value for value in row) for row in rows]
     table = pa.Table.from_pylist([dict(zip(ESTIMATES.names, row, strict=True)) for row in clean], schema=ESTIMATES)
     buffer = io.BytesIO()
     pq.write_table(table, buffer)

@@ -73,6 +73,7 @@ def _formats(found: Sequence[FormatResult]) -> pd.DataFrame:
             part,
             *(_numbers(interval) if told else (interval.mean, None, None)),
             1.0 - each.alpha,
+            each.split.told,
         )
         for each in found
         if each.split is not None
@@ -81,7 +82,7 @@ def _formats(found: Sequence[FormatResult]) -> pd.DataFrame:
             ("now right", each.split.now_right, each.split.told),
         )
     ]
-    return pd.DataFrame(rows, columns=["contrast", "label", "part", "estimate", "low", "high", "level"])
+    return pd.DataFrame(rows, columns=["contrast", "label", "part", "estimate", "low", "high", "level", "told"])
 
 
 def _power(tables: Tables) -> pd.DataFrame:

@@ -23,12 +23,21 @@ def write_text(path: Path, text: str) -> Path:
     return write_bytes(path, (text.rstrip("\n") + "\n").encode())
 
 
+def written(value: float, unit: str = "") -> float:
+    """A number as it goes to a file: `DECIMALS` digits after the point, and three digits of a p-value below them."""
+    if unit == "probability" and 0.0 < value < 1e-3:
+        return float(f"{value:.3g}")
+    return round(value, DECIMALS) + 0.0
+
+
 def rounded(frame: pd.DataFrame) -> pd.DataFrame:
-    """A copy with `DECIMALS` digits after the point."""
+    """A copy with `DECIMALS` digits after the point, p-values (``attrs["units"]``) as `written`."""
+    units = frame.attrs.get("units", {})
     frame = frame.copy()
     for column in [name for name in frame if pd.api.types.is_float_dtype(frame[name])]:
+        unit = units.get(column, "")
         # Adding 0.0 turns a rounded -0.0 into 0.0.
-        frame[column] = frame[column].round(DECIMALS) + 0.0
+        frame[column] = [written(value, unit) for value in frame[column].to_numpy(dtype=float)]
     return frame
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from analysis.collected import Tables
-from analysis.combine import Combined
+from analysis.collected import Layout, Tables
+from analysis.combine import Combined, question_interval
 from analysis.contrasts import contrast
 from analysis.metrics import METRICS
 from analysis.planned import Spread, declared_spread
 from analysis.scopes import scopes
-from analysis.statistics import clustered_interval
+from analysis.statistics import LEVEL
 
 LARGEST_CORRELATION = 0.99
 """Of a few seeds the measured correlation can come out at 1 or above, which would promise that two seeds are enough."""
@@ -31,8 +31,7 @@ def measured_spreads(tables: Tables, power: Mapping[str, Any]) -> dict[str, Spre
 def measured_spread(tables: Tables, declared: Mapping[str, Any], power: Mapping[str, Any]) -> Spread:
     """Spread of one contrast, over the runs and questions that enter it.
 
-    The SD is pooled over the sides that have seeds: the square root of ``sum (n_i - 1) s_i^2 / sum (n_i - 1)``. A side
-    whose runs are all the same (the start model's step 0 of every seed) counts with its spread of 0. The
+    The SD is pooled over the sides that have seeds: the square root of ``sum (n_i - 1) s_i^2 / sum (n_i - 1)``. The
     correlation is the one by which the seed-paired differences have the spread that they have. Discordance and
     design effect are means over the pairs of checkpoints (of equal seeds where there are any, else all pairs).
     """
@@ -55,7 +54,7 @@ def measured_spread(tables: Tables, declared: Mapping[str, Any], power: Mapping[
         if sd and any(len(group) > 1 for group in combined.groups):
             fields["correlation"] = _correlation(scores, list(combined.per_seed.values()), sd, spread.correlation)
     if declared["metric"] == "accuracy" and len(combined.parts) == 2:
-        fields |= _questions(combined, tables.layout.images)
+        fields |= _questions(combined, share, tables.layout)
     return Spread(**(vars(spread) | fields))
 
 
@@ -80,7 +79,7 @@ def _correlation(
     return float(np.clip((relative - squares) / (total - squares), lowest, LARGEST_CORRELATION))
 
 
-def _questions(combined: Combined, images: np.ndarray) -> dict[str, Any]:
+def _questions(combined: Combined, share: np.ndarray, layout: Layout) -> dict[str, Any]:
     """Discordance and design effect of two checkpoints' right and wrong answers."""
     first, second = (part.values.found for part in combined.parts)
     pairs = [pair.runs for pair in combined.pairs] or list(itertools.product(first, second))
@@ -90,9 +89,10 @@ def _questions(combined: Combined, images: np.ndarray) -> dict[str, Any]:
             return {}  # means over checkpoints are no answers
         differences = a.values.astype(float) - b.values.astype(float)
         shares.append(float(np.mean(differences != 0)))
-        interval = clustered_interval(differences, images[combined.position].tolist())
-        if interval.standard_error and interval.sd:
-            effects.append(interval.standard_error**2 / (interval.sd**2 / interval.n))
+        interval = question_interval(differences, share, layout.cut(combined.position), LEVEL)
+        spread = float(np.var(differences, ddof=1)) if len(differences) > 1 else 0.0
+        if interval.standard_error and spread:
+            effects.append(interval.standard_error**2 / (spread / interval.n))
     found: dict[str, Any] = {"discordance": float(np.mean(shares)), "discordance_from": "measured"}
-    # smaller than 1 by chance alone: images that share questions can't make them say more than separate ones would
-    return found | ({"design_effect": max(1.0, float(np.mean(effects)))} if effects else {})
+    # above 1 for images that share questions, below for tasks that differ, whose shares are fixed
+    return found | ({"design_effect": float(np.mean(effects))} if effects else {})

@@ -6,17 +6,18 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from analysis.compare import Comparison
+from analysis.compare import Comparison, Results
 from analysis.sentences import verdict_text
-from analysis.words import mean_text, number, protocol_label
+from analysis.words import mean_text, number
 
 
-def render(comparison: Comparison) -> RenderableType:
+def render(comparison: Comparison | Results) -> RenderableType:
     """What `rich.console.Console.print` shows: arms (own protocol), references, contrasts in words."""
-    table = comparison.arms
-    scopes = [scope for scope in table.scopes if scope not in comparison.tables.sources]  # a line has to fit
+    results = comparison.results if isinstance(comparison, Comparison) else comparison
+    table = results.arms
+    scopes = [scope for scope in table.scopes if scope not in results.tables.sources]  # a line has to fit
     grid = RichTable(
-        title=escape(str(comparison.tables.study["title"])),
+        title=escape(str(results.tables.study["title"])),
         caption=(
             f"% correct on {table.questions} held-out questions, rule {table.rule}; mean over seeds ±"
             " half of the 95 % t interval; n: scored / planned runs"
@@ -34,18 +35,17 @@ def render(comparison: Comparison) -> RenderableType:
             cells = [mean_text(row.cells[scope]) for scope in scopes]
             short = row.n < row.planned
             n = f"[yellow]{row.n}/{row.planned}[/]" if short else f"{row.n}/{row.planned}"
-            label = protocol_label(row).removesuffix(" *")
-            grid.add_row(escape(row.arm), escape(label), *cells, n, number(row.parsed), number(row.tokens))
+            grid.add_row(escape(row.arm), escape(row.protocol), *cells, n, number(row.parsed), number(row.tokens))
     grid.add_section()
     for ref in table.references:
         cells = [number(ref.cells.get(scope)) for scope in scopes]
         grid.add_row(f"[dim]{ref.name}[/]", "", *(f"[dim]{cell}[/]" for cell in cells), "", "", "")
     lines: list[RenderableType] = [grid]
-    for result in comparison.contrasts:
+    for result in results.contrasts:
         told = f"  [{verdict_text(result)}; {result.standing.status}]"
         lines.append(Text.assemble((f"{result.name}  ", "bold"), (result.question, "italic"), (told, "cyan")))
         lines.append(Text(f"  {result.sentence}"))
-    for claim in comparison.results.claims:
+    for claim in results.claims:
         told = f"{claim.verdict}{f' ({claim.reason})' if claim.reason else ''}"
         lines.append(Text.assemble((f"{claim.name}  ", "bold"), (claim.statement, "italic"), (f"  {told}", "cyan")))
     return Group(*lines)

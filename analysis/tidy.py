@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.collected import KEYS, CollectedError, Tables
+from analysis.collected import KEYS, CollectedError, Tables, mend
 
 # One question may be drawn twice within an optimiser step, so these two are sorted by their key but may
 # repeat it.
@@ -15,6 +15,9 @@ _REPEATING = ("completions", "traces")
 # Millions of rows with few different words: their text columns are held as categories, and what a model wrote is left
 # on the disk, as no number is made of it here.
 LARGE = ("answers", "completions", "option_scores", "traces")
+
+_NEEDED = {"answers": ("correct",), "questions": ("task", "image")}
+_PHASES = ("final", "curve", "rollout")
 
 # An arm without randomness has no seed, a rollout neither protocol nor suite.
 _MAY_LACK = ("seed", "protocol", "suite")
@@ -34,13 +37,13 @@ def assemble(study: dict[str, Any], frames: dict[str, pd.DataFrame], where: Call
         if "arm" in frame and (strangers := sorted(set(frame["arm"].unique()) - arms)):
             raise CollectedError(
                 f"{where(name)}: unknown arm {strangers[0]!r}; study.json declares {', '.join(sorted(arms))}. The"
-                " files come from different collections; collect the study anew: ablate collect"
+                f" files come from different collections; {mend(where(name))}"
             )
         # a run that isn't planned would enter nothing, and nobody would be told
         if "run" in frame and (strangers := sorted(set(frame["run"].unique()) - runs)):
             raise CollectedError(
                 f"{where(name)}: run {strangers[0]!r} is not among the {len(runs)} of the table runs. The files come"
-                " from different collections; collect the study anew: ablate collect"
+                f" from different collections; {mend(where(name))}"
             )
         if name in LARGE:
             frames[name] = _with_position(frame, frames["questions"], where(name))
@@ -64,7 +67,7 @@ def _check_runs(frames: Mapping[str, pd.DataFrame], where: Callable[[str], str])
             if arms.get(run, arm) != arm:
                 raise CollectedError(
                     f"{where(name)}: run {run!r} is of arm {arm!r}, but of {arms[run]!r} in the table runs. The files"
-                    " come from different collections; collect the study anew: ablate collect"
+                    f" come from different collections; {mend(where(name))}"
                 )
 
 
@@ -94,16 +97,20 @@ def sorted_rows(frame: pd.DataFrame, name: str, where: str) -> pd.DataFrame:
     """Rows in the order of the table's key; what must be there is, and nothing twice."""
     keys = KEYS[name]
     if missing := [key for key in keys if key not in frame]:
-        raise CollectedError(f"{where}: lacks the column {missing[0]!r}. Collect the study anew: ablate collect")
+        raise CollectedError(f"{where}: lacks the column {missing[0]!r}. {mend(where).capitalize()}")
     if "seed" in frame:
         # Missing seeds would make the column float64, and seed 1 be shown as 1.0.
         frame = frame.assign(seed=frame["seed"].astype("Int64"))
-    for column in (*(key for key in keys if key not in _MAY_LACK), *(("correct",) if name == "answers" else ())):
+    for column in (*(key for key in keys if key not in _MAY_LACK), *_NEEDED.get(name, ())):
         if column not in frame:
-            raise CollectedError(f"{where}: lacks the column {column!r}. Collect the study anew: ablate collect")
+            raise CollectedError(f"{where}: lacks the column {column!r}. {mend(where).capitalize()}")
         if (gap := frame[column].isna()).any():
             row = frame.loc[gap, list(keys)].iloc[0].to_dict()
-            raise CollectedError(f"{where}: the row {row} has no {column!r}. Collect the study anew: ablate collect")
+            raise CollectedError(f"{where}: the row {row} has no {column!r}. {mend(where).capitalize()}")
+    if "phase" in keys and (odd := sorted(set(frame["phase"].unique()) - set(_PHASES))):
+        raise CollectedError(
+            f"{where}: no phase {odd[0]!r}; there are {', '.join(_PHASES)}. {mend(where).capitalize()}"
+        )
     if name == "answers" and (odd := ~frame["correct"].isin([True, False])).any():
         row = frame.loc[odd, list(keys)].iloc[0].to_dict()
         raise CollectedError(
@@ -122,7 +129,7 @@ def sorted_rows(frame: pd.DataFrame, name: str, where: str) -> pd.DataFrame:
             same &= ordered[1:] == ordered[:-1]
         if same.any():
             row = frame.iloc[order[int(same.argmax())]][list(keys)].to_dict()
-            raise CollectedError(f"{where}: the row {row} stands there twice. Collect the study anew: ablate collect")
+            raise CollectedError(f"{where}: the row {row} stands there twice. {mend(where).capitalize()}")
     return frame.iloc[order].reset_index(drop=True)
 
 

@@ -1,6 +1,6 @@
 """Numbers as text, the same in every table and sentence."""
 
-from analysis.scores import ArmRow, Cell
+from analysis.scores import Cell
 from analysis.statistics import MeanInterval
 
 NONE = "–"
@@ -54,8 +54,3 @@ def percent(share: float) -> str:
 def things(count: int, noun: str) -> str:
     """``1 run``, ``2 runs``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def protocol_label(row: ArmRow) -> str:
-    """The protocol's name, marked where it is the arm's own."""
-    return f"{row.protocol} *" if row.own else row.protocol

@@ -1,12 +1,10 @@
 """Means over questions of several tasks, of which a benchmark has a fixed number each."""
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.statistics.intervals import LEVEL, ClusteredInterval, clustered_interval
-from analysis.statistics.student import t_p
+from analysis.statistics.intervals import LEVEL, ClusteredInterval
+from analysis.statistics.student import sample_sd, t_half_width, t_p
 
 _DECIMALS = 9
 """Differences below these digits are rounding, no spread."""
@@ -17,10 +15,12 @@ def stratified_interval(
 ) -> ClusteredInterval:
     """Weighted mean, its standard error clustered, the strata keeping their shares of the weight.
 
-    That of the weighted regression on the strata, cluster-robust (CR1; Liang & Zeger 1986, Biometrika 73:13): with
-    ``e_i = w_i (x_i - m_h)`` about the weighted mean ``m_h`` of stratum h,
-    ``SE² = G / (G - 1) (n - 1) / (n - H) Σ_g (Σ_{i in g} e_i)²`` over G clusters and H strata, with ``t(G - 1)``. With
-    one stratum and equal weights it is `clustered_interval`.
+    With ``e_i = w_i (x_i - m_h)`` about the weighted mean ``m_h`` of stratum h and ``e_g`` its sum over a cluster's
+    questions: where every cluster lies in one stratum, ``SE² = Σ_h G_h / (G_h - 1) Σ_{g in h} e_g²`` with
+    ``t(G - H)``, the stratified sample of clusters (Cochran 1977, Sampling Techniques, section 5.4), over ``G_h``
+    clusters of stratum h; else that of the weighted regression on the strata, cluster-robust (CR1; Liang & Zeger 1986,
+    Biometrika 73:13), ``SE² = G / (G - 1) (n - 1) / (n - H) Σ_g e_g²`` with ``t(G - 1)``. With one stratum and equal
+    weights both are `clustered_interval`.
 
     Args:
         values: one for each question, shape (n,).
@@ -29,7 +29,8 @@ def stratified_interval(
         strata: stratum (task) of each question, shape (n,).
 
     Returns:
-        ``sd`` is that of ``n w_i (x_i - m_h)``. With one cluster there is no interval.
+        ``sd`` is that of ``n w_i (x_i - m_h)``. With one cluster, or a stratum of one cluster of its own, there is no
+        interval.
 
     Raises:
         ValueError: shapes that differ, weights that are not positive, nothing to average.
@@ -44,9 +45,20 @@ def stratified_interval(
     share = share / share.sum()
     n, total = len(array), np.bincount(number, weights=share)
     means = np.bincount(number, weights=share * array) / total
-    scale = np.sqrt((n - 1) / (n - len(total))) if n > len(total) else 1.0
-    deviations = np.round(n * share * (array - means[number]), _DECIMALS) * scale
-    mean = float(share @ array)
-    found = clustered_interval(deviations, groups.tolist(), level)
-    p = None if not found.standard_error or found.df is None else t_p(mean, found.standard_error, found.df)
-    return replace(found, mean=mean, p=p)
+    deviations = np.round(share * (array - means[number]), _DECIMALS + 3)
+    cluster = np.unique(groups, return_inverse=True)[1]
+    sums, count = np.bincount(cluster, weights=deviations), int(cluster.max()) + 1
+    home = np.full(count, -1)
+    home[cluster] = number
+    mean, sd = float(share @ array), sample_sd(n * deviations) if n > 1 else None
+    if (home[cluster] == number).all():
+        inside = np.bincount(home, minlength=len(total))
+        df, known = float(count - len(total)), bool(inside.min() > 1)
+        factor = np.where(inside > 1, inside / np.maximum(inside - 1, 1), 1.0)[home]
+    else:
+        df, known = float(count - 1), count > 1
+        factor = np.full(count, count / max(count - 1, 1) * ((n - 1) / (n - len(total)) if n > len(total) else 1.0))
+    if not known:
+        return ClusteredInterval(mean, n, sd, None, None, None, None, level, count)
+    error = float(np.sqrt((factor * sums**2).sum()))
+    return ClusteredInterval(mean, n, sd, error, df, t_half_width(error, df, level), t_p(mean, error, df), level, count)

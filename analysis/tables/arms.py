@@ -7,7 +7,7 @@ from analysis.scopes import BENCHMARK, MICRO, SUITES
 from analysis.scores import ArmRow, ArmTable, all_rules, arm_table
 from analysis.tables.common import STATES, accuracy, chance_text, scope_columns, short_chance, state_counts
 from analysis.tables.table import Cell, Column, Number, Table, count
-from analysis.words import NONE, protocol_label
+from analysis.words import NONE
 
 _RUNS = "runs with a score"
 
@@ -19,14 +19,15 @@ def arms(tables: Tables, table: ArmTable) -> Table:
         scores = [accuracy(row.cells[scope]) for scope in table.scopes]
         runs = (count(row.n, "run"), count(row.planned, "run"))
         lengths = (Number(row.parsed, n=row.n), Number(row.tokens, n=row.n, unit="token"))
-        rows.append((row.arm, protocol_label(row), row.rule, *scores, *runs, *lengths))
+        rows.append((row.arm, row.protocol, row.rule, own(row), *scores, *runs, *lengths))
     for ref in table.references:
         scores = [Number(ref.cells.get(scope)) for scope in table.scopes]
-        rows.append((ref.name, "", "", *scores, "", "", "", ""))
+        rows.append((ref.name, "", "", "", *scores, "", "", "", ""))
     columns = (
         Column("arm", "arm", "name of the arm, or of a reference that needs no model"),
-        Column("protocol", "protocol", "how it was asked; * marks the arm's own protocol"),
+        Column("protocol", "protocol", "how it was asked"),
         Column("rule", "rule", "scoring rule"),
+        Column("own", "", "* marks the arm's own protocol"),
         *scope_columns(table.scopes, "accuracy, mean over runs"),
         Column("n", "n", _RUNS),
         Column("planned", "planned", "runs planned"),
@@ -43,13 +44,14 @@ def seeds(tables: Tables, table: ArmTable) -> Table:
     for row in table.rows:
         for run in row.cells[table.scopes[0]].values:
             scores = [Number(row.cells[scope].values[run], n=1) for scope in table.scopes]
-            rows.append((run, protocol_label(row), row.rule, *scores))
+            rows.append((run, row.protocol, row.rule, own(row), *scores))
         for run, why in row.lost.items():
-            rows.append((run, protocol_label(row), row.rule, why, *[NONE] * (len(table.scopes) - 1)))
+            rows.append((run, row.protocol, row.rule, own(row), why, *[NONE] * (len(table.scopes) - 1)))
     columns = (
         Column("run", "run", "arm and seed"),
-        Column("protocol", "protocol", "how it was asked; * marks the arm's own protocol"),
+        Column("protocol", "protocol", "how it was asked"),
         Column("rule", "rule", "scoring rule"),
+        Column("own", "", "* marks the arm's own protocol"),
         *scope_columns(table.scopes, "accuracy of the run"),
     )
     footers = (f"Percent correct on {table.questions} questions. {short_chance(table)}",)
@@ -65,12 +67,14 @@ def protocols(tables: Tables) -> Table:
     scope = decisive.scopes[0]
     rows: list[tuple[Cell, ...]] = []
     for first in decisive.rows:
-        own = [found.get((first.arm, first.protocol, rule)) for rule in by_rule]
-        cells = [cell for row in own for cell in _scored(row, scope)]
-        rows.append((first.arm, protocol_label(first), *cells, count(first.n, "run"), count(first.planned, "run")))
+        by = [found.get((first.arm, first.protocol, rule)) for rule in by_rule]
+        cells = [cell for row in by for cell in _scored(row, scope)]
+        runs = (count(first.n, "run"), count(first.planned, "run"))
+        rows.append((first.arm, first.protocol, own(first), *cells, *runs))
     columns = (
         Column("arm", "arm", "name of the arm"),
-        Column("protocol", "protocol", "how it was asked; * marks the arm's own protocol"),
+        Column("protocol", "protocol", "how it was asked"),
+        Column("own", "", "* marks the arm's own protocol"),
         *(
             column
             for rule in by_rule
@@ -89,6 +93,11 @@ def protocols(tables: Tables) -> Table:
     )
     title = f"{tables.study['title']}: overall accuracy by protocol and scoring rule"
     return Table("protocols", title, columns, tuple(rows), footers, keys=2)
+
+
+def own(row: ArmRow) -> str:
+    """A star where the protocol is the arm's own, the one that it is judged by."""
+    return "*" if row.own else ""
 
 
 def _scored(row: ArmRow | None, scope: str) -> tuple[Cell, Cell]:

@@ -117,20 +117,22 @@ class Table:
         return f"{heading} {self.title}\n\n{text}\n\n{notes}\n"
 
     def latex(self) -> str:
-        """A ``table`` environment in booktabs' style, footers in its notes; needs the packages booktabs and array."""
+        """A ``table`` environment in booktabs' style, footers in its notes; needs array, booktabs and graphicx."""
         lines = [
-            "% needs \\usepackage{array,booktabs}",
+            "% needs \\usepackage{array,booktabs,graphicx}",
             "\\begin{table}",
             "\\centering\\footnotesize\\setlength{\\tabcolsep}{3pt}",
             f"\\caption{{{_tex(self.title)}}}",
             f"\\label{{tab:{self.name}}}",
+            # as wide as the line at most
+            "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%",
             f"\\begin{{tabular}}{{{''.join(self._latex_columns())}}}",
             "\\toprule",
             " & ".join(_tex(column.title) for column in self.columns) + " \\\\",
             "\\midrule",
             *(" & ".join(_tex(str(cell)) for cell in row) + " \\\\" for row in self.rows),
             "\\bottomrule",
-            "\\end{tabular}",
+            "\\end{tabular}}",
             *(f"\\par\\smallskip\\raggedright {_tex(footer)}" for footer in self.footers),
             "\\end{table}",
         ]
@@ -147,6 +149,17 @@ class Table:
         return (
             f"<table id='{self.name}'>\n<caption>{html.escape(self.title)}</caption>\n<thead><tr>{head}</tr></thead>\n"
             f"<tbody>\n{body}\n</tbody>\n<tfoot>\n{foot}</tfoot>\n</table>\n"
+        )
+
+    def html_page(self) -> str:
+        """A page of its own with the table."""
+        style = "body{font-family:sans-serif}td,th{padding:.2em .6em}tbody tr:nth-child(even){background:#f4f4f4}"
+        style += (
+            "th{text-align:left;border-bottom:1px solid}tfoot td{font-size:smaller;border:0}caption{font-weight:bold}"
+        )
+        return (
+            f"<!DOCTYPE html>\n<html lang='en'>\n<head><meta charset='utf-8'><title>{html.escape(self.title)}</title>\n"
+            f"<style>{style}</style></head>\n<body>\n{self.html()}</body>\n</html>\n"
         )
 
     def frame(self) -> pd.DataFrame:
@@ -170,6 +183,11 @@ class Table:
             if any(text not in ("", NONE) for text in texts):
                 made[f"{column.name}_text"] = texts
         frame = pd.DataFrame(made)
+        frame.attrs["units"] = {
+            column.name: "probability"
+            for place, column in enumerate(self.columns)
+            if any(isinstance(row[place], Number) and row[place].unit == "probability" for row in self.rows)  # pyright: ignore[reportAttributeAccessIssue]
+        }
         for name in made:
             # None in a column of numbers is a missing number
             if name.endswith("_n"):
@@ -220,6 +238,9 @@ _TEX = {
     "−": "$-$",
     "–": "--",
     "√": "$\\surd$",
+    "α": "$\\alpha$",
+    "β": "$\\beta$",
+    "σ": "$\\sigma$",
     "²": "$^2$",
     "×": "$\\times$",
     "→": "$\\to$",
