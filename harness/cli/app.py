@@ -99,6 +99,34 @@ def collect_tables(plan: "Plan", store: "Store", folder: Path, study: Path | Non
     return collect(plan, store, folder, None if study is None else find_registrations(plan, study))
 
 
+def check_results(plan: "Plan", folder: Path) -> None:
+    """Before anything is computed that is collected at its end: leave if the folder holds another study, and say so if
+    it holds more finished runs than the plan has."""
+    from harness.collect.earlier import collected_earlier, other_study
+
+    if text := other_study(plan, folder):
+        refuse(f"{text}; name another folder by --results, or collect nothing by --no-compare")
+    done = collected_earlier(folder).done
+    if done > len(plan.runs):
+        text = f"{folder} holds {done} finished runs and this plan has {len(plan.runs)}, so it will be left alone"
+        typer.secho(
+            f"{text}; name another folder by --results to have them collected and compared", fg="yellow", err=True
+        )
+
+
+def collect_and_compare(plan: "Plan", store: "Store", folder: Path, study: Path, console: "Console") -> None:
+    """Make the tables and compare them at the end of a run; if the folder would lose finished runs by that, say so and
+    leave it alone."""
+    from harness.collect.earlier import loss
+
+    if text := loss(plan, store, folder):
+        mend = "`ablate collect` takes another folder by --results, and replaces them by --force"
+        typer.secho(f"not collected: {text}; {mend}", fg="yellow", err=True)
+        return
+    collect_tables(plan, store, folder, study)
+    print_comparison(folder, console)
+
+
 def print_comparison(folder: Path, console: "Console") -> None:
     """Compare what is collected, and print it."""
     from analysis.collected import CollectedError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.app import collect_tables, make_console, print_comparison, refuse, results_folder
+from harness.cli.app import check_results, collect_and_compare, make_console, refuse, results_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -140,18 +140,20 @@ def attach_to(
 
     Args:
         study: the study file.
-        submitted: ids of the stages that were handed over just now, and are waited for; default: the whole plan.
+        submitted: ids of the stages that were handed over just now, and are waited for, into a results folder that was
+            looked at before; default: the whole plan.
     """
     from harness.views.status import status_view
 
+    folder = results_folder(results, plan)
+    if not no_compare and submitted is None:
+        check_results(plan, folder)
     console = make_console()
     stages = list(plan.stages if submitted is None else submitted)
     overview = wait_for(plan, store, resources, stages, console, ask_first=submitted is None)
     console.print(status_view(overview))
     if not no_compare:
-        folder = results_folder(results, plan)
-        collect_tables(plan, store, folder, study)
-        print_comparison(folder, console)
+        collect_and_compare(plan, store, folder, study, console)
     waited = overview.look.states if submitted is None else submitted
     raise typer.Exit(int(any(overview.look.states[each].state != "done" for each in waited)))
 

@@ -50,6 +50,7 @@ def retry(
     site: SitePath = None,
     allow_dirty: AllowDirty = False,
     no_compare: Annotated[bool, typer.Option("--no-compare", help="local: neither collect nor compare.")] = False,
+    results: ResultsPath = None,
 ) -> None:
     """Start again what failed, was stopped or was cancelled, with all that waits for it.
 
@@ -73,7 +74,7 @@ def retry(
         submit_to_slurm(the_plan, the_store, load_site_resources(site), chosen, allow_dirty)
         return
     refuse_if_queued(the_plan, the_store)
-    run_here(the_plan, study, the_store, workers, (), None, no_compare, chosen)
+    run_here(the_plan, study, the_store, workers, (), results, no_compare, chosen)
 
 
 @app.command()

@@ -18,12 +18,13 @@ from harness.cli.app import (
     StudyPath,
     Workers,
     app,
+    check_results,
+    collect_and_compare,
     collect_tables,
     load_plan,
     load_site_resources,
     make_console,
     open_store,
-    print_comparison,
     refuse,
     refuse_unpinned,
     results_folder,
@@ -85,6 +86,8 @@ def run(
     refuse_over_budget(the_plan, the_store, resources, budget)
     if on is Where.slurm:
         wanted = _of_kinds(the_plan, only)
+        if attach and not dry_run and not no_compare:
+            check_results(the_plan, results_folder(results, the_plan))
         submitted = submit_to_slurm(the_plan, the_store, resources, wanted, allow_dirty, dry_run)
         if attach and not dry_run:
             attach_to(the_plan, study, the_store, resources, results, no_compare, submitted)
@@ -113,6 +116,9 @@ def run_here(
     from harness.study import estimate_seconds
     from harness.views.status import run_summary
 
+    folder = results_folder(results, plan)
+    if not no_compare:
+        check_results(plan, folder)
     console = make_console()
     log = store.root / f"{plan.study.study}.log"
     seconds = estimate_seconds(plan, measured_stages(store))
@@ -123,9 +129,7 @@ def run_here(
         refuse(str(error))
     console.print(run_summary(outcome, stage_states(plan, store), store, log))
     if not no_compare and not outcome.interrupted:
-        folder = results_folder(results, plan)
-        collect_tables(plan, store, folder, study)
-        print_comparison(folder, console)
+        collect_and_compare(plan, store, folder, study, console)
     raise typer.Exit(outcome.exit_code)
 
 

@@ -28,11 +28,19 @@ def collect(
     overrides: Overrides = None,
     store: StorePath = None,
     results: ResultsPath = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace what the folder holds: another study, or more finished runs than now."),
+    ] = False,
 ) -> None:
     """Make tables (parquet) of whatever is finished; what is missing is a row with its state."""
-    the_plan = load_plan(study, overrides)
+    from harness.collect.earlier import loss
+
+    the_plan, the_store = load_plan(study, overrides), open_store(store)
     folder = results_folder(results, the_plan)
-    rows = collect_tables(the_plan, open_store(store), folder, study)
+    if not force and (text := loss(the_plan, the_store, folder)):
+        refuse(f"{text}; name another folder by --results, or replace it by --force")
+    rows = collect_tables(the_plan, the_store, folder, study)
     width = max(map(len, rows))
     for table, number in rows.items():
         print(f"{table:{width}}  {number:>8,} rows")

@@ -287,6 +287,14 @@ def test_attach_ends_when_nothing_is_open_any_more(cli: Cli) -> None:
     assert len(cli.asked("squeue")) == 1  # there was nothing to ask at the first hand-over
 
 
+def test_nothing_is_handed_over_to_be_collected_over_another_study(cli: Cli) -> None:
+    cli("collect", "toy.yaml", "--set", "study=other", "--results", "results/toy")
+    text = cli.submit("--attach", code=2)
+    assert text.startswith("results/toy holds the study 'other' with 0 finished runs")
+    assert cli.asked("sbatch") == []
+    assert "6 submitted" in cli.submit()  # collects nothing
+
+
 def test_the_site_file_gives_the_resources(cli: Cli) -> None:
     (cli.folder / "here.yaml").write_text(
         'resources:\n  all: {time: "1:30:00"}\n  sft: {cpus: 5, sbatch: {exclude: "n[3-4]"}}\n'

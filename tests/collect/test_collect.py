@@ -9,6 +9,7 @@ from store_maker import fill, option_scores, text_of
 
 import analysis
 from harness.collect import collect
+from harness.collect.earlier import loss, other_study
 from harness.data.files import read_cvbench
 from harness.data.order import spread
 from harness.record.folders import Store
@@ -100,6 +101,28 @@ def test_collecting_again_replaces_what_was_there(plan: Plan, whole: Path, tmp_p
     assert rows(tmp_path / "results", "answers") == []
     collect(plan, new_store(whole.parent / "store"), tmp_path / "results")
     assert (tmp_path / "results" / "answers.parquet").read_bytes() == (whole / "answers.parquet").read_bytes()
+
+
+def test_what_collecting_would_take_away_is_told(plan: Plan, whole: Path, partial: Path, tmp_path: Path) -> None:
+    full, half, empty = (new_store(each) for each in (whole.parent / "store", partial.parent / "store", tmp_path / "s"))
+    assert loss(plan, empty, tmp_path / "nowhere") is None
+    assert loss(plan, full, whole) is None  # as many
+    assert loss(plan, full, partial) is None  # more
+    assert loss(plan, half, whole) == (
+        f"{whole} holds 8 finished runs of study 'micro', which the 6 of 8 planned that are finished in the store"
+        f" {half.root} would replace"
+    )
+    fewer = plan_study(load_study(ROOT / "sweeps" / "micro.yaml", [*SMALL, "seeds=[0]"]))
+    assert "the 5 of 5 planned" in (loss(fewer, full, whole) or "")
+    other = plan_study(load_study(ROOT / "sweeps" / "micro.yaml", [*SMALL, "study=other"]))
+    text = f"{whole} holds the study 'micro' with 8 finished runs, which study 'other' would replace"
+    assert loss(other, full, whole) == other_study(other, whole) == text
+    # tables that can't be read, and a folder of unfinished ones, hold nothing to lose
+    (tmp_path / "runs.parquet").write_text("no table")
+    (tmp_path / "study.json").write_text("no JSON")
+    assert loss(plan, empty, tmp_path) is None
+    collect(plan, empty, tmp_path)
+    assert loss(plan, empty, tmp_path) is None
 
 
 def test_every_run_has_its_answers_right(plan: Plan, whole: Path) -> None:
