@@ -71,7 +71,7 @@ def plan(
 
 def _register(plan: "Plan", study: Path, overrides: Sequence[str], store: "Store") -> None:
     from harness.record.attempts import list_attempts
-    from harness.record.registration import find_registrations, register, registration_file
+    from harness.record.registration import find_registrations, in_repository, register, registration_file
     from harness.study.declaration import read_stages
     from harness.views.registration import registered_lines
 
@@ -92,4 +92,5 @@ def _register(plan: "Plan", study: Path, overrides: Sequence[str], store: "Store
         )
     ]
     found = find_registrations(plan, study)
-    print("\n".join(registered_lines(registration_file(study), plan.study.study, changes, found, started)))
+    file = registration_file(study)
+    print("\n".join(registered_lines(file, plan.study.study, changes, found, started, in_repository(file))))

@@ -132,7 +132,7 @@ def find_registrations(plan: Plan, study: Path) -> dict[str, Any]:
             reason = f"perhaps earlier: the clone is shallow ({UNSHALLOW})" if first.commit in cut else ""
             found[name] = {"commit": first.commit, "committed": first.committed, "reason": reason}
         elif digest in _sound_hashes(now):
-            found[name] = _absent(trouble or f"{file.name} holds it, but was not committed since")
+            found[name] = _absent(trouble or f"{file.name} holds this contrast, but that version is not committed")
         elif name in entries:
             differs = ", ".join(_differing(entries[name].get("made_of"), made_of[name]))
             found[name] = _absent(f"changed since it was registered: {differs or 'the file was edited by hand'}")
@@ -146,6 +146,15 @@ def find_registrations(plan: Plan, study: Path) -> dict[str, Any]:
     }
     there = file.exists() or any(each["commit"] for each in found.values())
     return {"file": file.name if there else None, "contrasts": found, "withdrawn": withdrawn}
+
+
+def in_repository(file: Path) -> bool:
+    """Whether a registration file lies, or would lie, in a git repository that git can be asked about."""
+    try:
+        _git(file.parent, "rev-parse", "--git-dir")
+    except HistoryError:
+        return False
+    return True
 
 
 def history(file: Path) -> list[Version]:

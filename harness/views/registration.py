@@ -27,7 +27,7 @@ def registration_line(found: Mapping[str, Any]) -> str:
 
 
 def registered_lines(
-    file: Path, study: str, changes: Changes, found: Mapping[str, Any], started: Iterable[str]
+    file: Path, study: str, changes: Changes, found: Mapping[str, Any], started: Iterable[str], repository: bool
 ) -> list[str]:
     """What `ablate plan --register` did, and what is to be done next.
 
@@ -37,6 +37,7 @@ def registered_lines(
         changes: against the registration before.
         found: of `harness.record.registration.find_registrations`, after it was written.
         started: names of the contrasts of which evaluations were started already.
+        repository: whether the file is in a git repository.
     """
     kept = len(changes.unchanged)
     lines = [f"{file}: {len(changes.new)} new, {len(changes.changed)} changed, {kept} unchanged"]
@@ -47,7 +48,12 @@ def registered_lines(
     if changes.withdrawn:
         lines.append(f"  no longer declared: {', '.join(changes.withdrawn)}")
     lines.append(registration_line(found))
-    if any(entry["committed"] is None for entry in found["contrasts"].values()):
+    if not repository:
+        lines.append(
+            "Only a commit in a git repository tells others when they were registered: make one (git init), and commit"
+            f" {file} before the first evaluation; until then the contrasts count as exploratory."
+        )
+    elif any(entry["committed"] is None for entry in found["contrasts"].values()):
         lines.append(
             "Commit it before the first evaluation; a contrast that is registered later counts as exploratory:"
         )

@@ -76,7 +76,8 @@ def test_from_registering_to_what_is_collected(place: Place) -> None:
     text = place("plan", "toy.yaml", "--register")
     assert "toy.registered.json: 2 new, 0 changed, 0 unchanged" in text
     assert "Evaluated in part already" not in text
-    assert "toy.registered.json holds it, but was not committed since" in place("plan", "toy.yaml")
+    assert "git init" not in text
+    assert "toy.registered.json holds this contrast, but that version is not committed" in place("plan", "toy.yaml")
     # the commands that it names are those to run
     (command,) = re.findall(r"^  (git add .*)$", text, re.MULTILINE)
     place.shell(command)
@@ -96,6 +97,11 @@ def test_outside_of_a_repository_all_the_same(place: Place) -> None:
     for more in (["--register"], []):
         text = place("plan", "toy.yaml", *more)
         assert "0 of 2 registered and committed; the registration file is in no git repository" in text
+        assert "git add" not in text
+        advice = (
+            "Only a commit in a git repository tells others when they were registered: make one (git init), and commit"
+        )
+        assert (f"{advice} toy.registered.json before the first evaluation" in text) == bool(more)
     place("collect", "toy.yaml")
     reasons = {each["reason"] for each in place.registration()["contrasts"].values()}
     assert reasons == {"the registration file is in no git repository"}

@@ -13,6 +13,7 @@ from harness.record.registration import (
     HistoryError,
     find_registrations,
     history,
+    in_repository,
     register,
     registration_file,
 )
@@ -154,7 +155,9 @@ def test_without_a_file_nothing_is_registered(place: Place) -> None:
 def test_a_committed_contrast_has_its_commit_and_time_in_utc(place: Place) -> None:
     place.commit()
     register(place.plan(), place.study, [])
-    assert set(place.reasons().values()) == {"toy.registered.json holds it, but was not committed since"}
+    assert set(place.reasons().values()) == {
+        "toy.registered.json holds this contrast, but that version is not committed"
+    }
     commit, time = place.commit(zone="+0530")
     place.commit()
     found = find_registrations(place.plan(), place.study)
@@ -211,7 +214,9 @@ def test_a_renamed_study_keeps_its_history(place: Place) -> None:
     (place.folder / "deeper").mkdir()
     place.git("mv", "toy.yaml", "toy.registered.json", "deeper/")
     place.study = place.folder / "deeper" / "toy.yaml"
-    assert set(place.reasons().values()) == {"toy.registered.json holds it, but was not committed since"}
+    assert set(place.reasons().values()) == {
+        "toy.registered.json holds this contrast, but that version is not committed"
+    }
     place.commit()
     assert {each["commit"] for each in place.found().values()} == {first}
 
@@ -317,11 +322,16 @@ def test_outside_of_a_repository_it_is_told(bare: Place) -> None:
     assert set(bare.reasons().values()) == {"the registration file is in no git repository"}
     with pytest.raises(HistoryError, match="no git repository"):
         history(bare.file)
+    assert not in_repository(bare.file)
+    bare.git("init", "--quiet")
+    assert in_repository(bare.file)  # though there is no commit
 
 
 def test_a_repository_without_a_commit_holds_nothing(place: Place) -> None:
     register(place.plan(), place.study, [])
-    assert set(place.reasons().values()) == {"toy.registered.json holds it, but was not committed since"}
+    assert set(place.reasons().values()) == {
+        "toy.registered.json holds this contrast, but that version is not committed"
+    }
 
 
 def test_without_git_it_is_told(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -329,6 +339,7 @@ def test_without_git_it_is_told(place: Place, monkeypatch: pytest.MonkeyPatch, t
     place.commit()
     monkeypatch.setenv("PATH", str(tmp_path))
     assert set(place.reasons().values()) == {"git is not installed, so nothing says since when it is registered"}
+    assert not in_repository(place.file)
 
 
 def test_what_git_refuses_is_told(place: Place) -> None:
