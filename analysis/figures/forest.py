@@ -44,6 +44,8 @@ MARKERS = ("o", "s", "D", "^", "v")
 JUMP = 4.0
 """Ratio between the sizes of contrasts from which they are on another scale."""
 _LABEL, _VERDICT = 34, 34
+_POINT, _END = 3.4, 6.5
+"""Size of an estimate's marker and height of an interval's ends, in points."""
 _LINE = 0.125
 """Height of a line of text, in inches."""
 
@@ -165,10 +167,13 @@ def _interval(axes: Axes, data: pd.Series, place: float, marker: str) -> None:
     for end, beyond, head in (("low", data["low"] < low, "<"), ("high", data["high"] > high, ">")):
         if beyond:
             axes.plot([low if end == "low" else high], [place], marker=head, color=INK, markersize=3, clip_on=False)
+        elif pd.notna(data[end]):
+            # Higher than the point and over it: an interval that is narrower than the point would be hidden.
+            axes.plot([data[end]], [place], marker="|", color=INK, markersize=_END, markeredgewidth=0.7, zorder=3.1)
     face = INK if data["status"] == CONFIRMATORY else "white"
     axes.plot(
-        [data["estimate"]], [place], marker=marker, markersize=4.5, markerfacecolor=face, markeredgecolor=INK,
-        markeredgewidth=0.9, zorder=3, clip_on=False,
+        [data["estimate"]], [place], marker=marker, markersize=_POINT, markerfacecolor=face, markeredgecolor=INK,
+        markeredgewidth=0.8, zorder=3, clip_on=False,
     )  # fmt: skip
 
 
@@ -186,7 +191,7 @@ def _limits(frame: pd.DataFrame) -> tuple[float, float]:
 
 
 def _handles(frame: pd.DataFrame, markers: dict[str, str]) -> list[Handle]:
-    point: dict[str, Any] = {"linestyle": "", "color": INK, "markersize": 4.5}
+    point: dict[str, Any] = {"linestyle": "", "color": INK, "markersize": _POINT}
     handles: list[Handle] = []
     status = set(frame["status"])
     if CONFIRMATORY in status:

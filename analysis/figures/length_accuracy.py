@@ -27,7 +27,7 @@ from analysis.figures.style import (
     with_legend,
     wrapped,
 )
-from analysis.figures.wording import listed, sentence, span, value_text
+from analysis.figures.wording import course, listed, sentence, span
 from analysis.scores import ArmTable
 
 TOGETHER = 4
@@ -141,11 +141,10 @@ def caption(frame: pd.DataFrame, arms: Sequence[str]) -> str:
         moves = own[["tokens", "accuracy"]].astype(float).diff().iloc[1:]
         together = int((moves["tokens"] * moves["accuracy"] > 0).sum())
         lost.append((together, len(moves)))
-        first, last = own.iloc[0], own.iloc[-1]
-        told.append(
-            f"{arm} ({value_text(first['tokens'])} to {value_text(last['tokens'])} tokens,"
-            f" {value_text(first['accuracy'])} to {value_text(last['accuracy'])} %) in {together} of {len(moves)}"
-        )
+        ends = [course(own[name], unit) for name, unit in (("tokens", "tokens"), ("accuracy", "%"))]
+        # "from" and "goes" would be many.
+        short = [rest.removeprefix("from ") if verb == "goes" else f"{verb} {rest}" for verb, rest in ends]
+        told.append(f"{arm} ({', '.join(short)}) in {together} of {len(moves)}")
     if len(told) > 3:
         together, moves = (sum(column) for column in zip(*lost, strict=True))
         said = f"in {together} of {moves} steps between checkpoints of {len(told)} arms"

@@ -1,12 +1,17 @@
 """Power against the true difference, for several numbers of seeds, from a declared SD over seeds."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+from scipy.optimize import brentq
+from scipy.stats import norm
 
 from analysis.figures.style import (
     DOUBLE,
@@ -14,6 +19,7 @@ from analysis.figures.style import (
     Handle,
     grey_handle,
     line_handle,
+    lines_of,
     looks,
     mean_style,
     settle,
@@ -26,11 +32,21 @@ from analysis.statistics import Design, detectable, power_of
 
 COLUMNS = ("seeds", "difference", "power", "sd", "test")
 """Columns of the frame: seeds (per arm), difference (percentage points), power (0 to 1), sd (over seeds, percentage
-points), test (in words; a panel each). Optional: ``own`` (true for the study's own number of seeds), ``target`` (the
-power that is asked for; 0.8 without)."""
+points), test (in words, its level behind ``, α``; a panel each). Optional: ``own`` (true for the study's own number of
+seeds), ``target`` (the power that is asked for; 0.8 without)."""
 
 SEEDS = (2, 3, 5, 10)
 TARGET = 0.8
+ACROSS = 3
+"""Panels side by side."""
+SHARED = 2.0
+"""Ratio between the panels' ranges up to which they share one axis."""
+_LINE = 0.125
+"""Height of a line of a title, in inches."""
+_DRAWN = 201
+"""Points of a drawn line."""
+_ALMOST = 1e-6
+"""Power nearer to 0 or 1 has no quantile to work with."""
 
 
 def frame(
@@ -66,7 +82,8 @@ def frame(
     assert widest is not None, "three seeds have a test"
     rows = []
     for seeds in counts:
-        for difference in map(float, np.linspace(0.0, widest, 41)):
+        # Closer together where they are small: with many seeds the power rises there, and fast.
+        for difference in map(float, widest * np.linspace(0.0, 1.0, 41) ** 2):
             found = power_of(design(seeds), difference, sd, alpha)
             rows.append((seeds, difference, found, sd, test, seeds in own, target))
     return pd.DataFrame(rows, columns=[*COLUMNS, "own", "target"])
@@ -89,9 +106,16 @@ def draw(frame: pd.DataFrame) -> Figure:
     target: dict[str, Any] = {"color": "0.35", "linestyle": (0, (4, 3)), "linewidth": 0.8}
     handles.append(grey_handle(f"power {frame['target'].iloc[0]:g}", **target))
     width = SINGLE if len(tests) == 1 else DOUBLE
-    figure, above = with_legend(width, 2.1, handles)
-    panels: list[Axes] = list(above.subplots(1, len(tests), sharey=True, squeeze=False)[0])
-    for axes, test in zip(panels, tests, strict=True):
+    down = math.ceil(len(tests) / ACROSS)
+    across = math.ceil(len(tests) / down)
+    titles = [_title(frame[frame["test"] == test], 46 if across < ACROSS else 32) for test in tests]
+    figure, above = with_legend(width, down * (1.85 + _LINE * max(map(lines_of, titles))), handles)
+    reach, shared = _reach(frame)
+    grid = above.subplots(down, across, sharex=shared, sharey=True, squeeze=False)
+    panels: list[Axes] = list(grid.flat[: len(tests)])
+    for axes in grid.flat[len(tests) :]:
+        axes.set_visible(False)
+    for number, (axes, test, title) in enumerate(zip(panels, tests, titles, strict=True)):
         chosen = frame[frame["test"] == test]
         axes.axhline(chosen["target"].iloc[0], zorder=1, **target)
         for place, count in enumerate(counts):
@@ -100,15 +124,37 @@ def draw(frame: pd.DataFrame) -> Figure:
                 continue
             own = bool(line["own"].any())
             style: dict[str, Any] = mean_style(shown[str(count)]) | {"linewidth": 2.0 if own else 1.0}
-            every = max(1, len(line) // 5)
-            x, y = line["difference"].to_numpy(), line["power"].to_numpy()
+            x = np.linspace(0.0, float(line["difference"].max()), _DRAWN)
             # Staggered, so that markers of lines that run together stand apart.
-            axes.plot(x, y, markevery=(min(2 * place, len(line) - 1), every), zorder=3 + own, **style)
-        sds = listed([f"{sd:g}" for sd in dict.fromkeys(chosen["sd"])])
-        axes.set(title=wrapped(f"{test}, seed SD {sds}", 46), xlabel="true difference (percentage points)")
-        axes.set(ylim=(0, 1.02), xlim=(0, float(chosen["difference"].max())))
-    panels[0].set_ylabel("power")
+            axes.plot(x, _curve(line)(x), markevery=(_DRAWN // 20 * place, _DRAWN // 5), zorder=3 + own, **style)
+        axes.set(title=title, ylim=(0, 1.02), xlim=(0, max(reach.values()) if shared else reach[test]))
+        # A panel above an empty place has no axis below it.
+        axes.tick_params(labelbottom=not shared or number + across >= len(tests))
+        axes.set_xlabel("true difference (percentage points)" if number + across >= len(tests) else "")
+        axes.set_ylabel("power" if number % across == 0 else "")
     return settle(figure)
+
+
+def _title(chosen: pd.DataFrame, width: int) -> str:
+    """Of a panel: the test, and on a line of its own its level and SD."""
+    name, level = _named(str(chosen["test"].iloc[0]))
+    return f"{wrapped(name, width)}\n{wrapped(', '.join([*level, f'seed SD {_sds(chosen)}']), width)}"
+
+
+def _named(test: str) -> tuple[str, list[str]]:
+    """A test and its level, if that is told."""
+    name, sign, level = test.rpartition(", α ")
+    return (name, [f"α {level}"]) if sign else (test, [])
+
+
+def _sds(chosen: pd.DataFrame) -> str:
+    return listed(list(dict.fromkeys(f"{sd:.3g}" for sd in chosen["sd"])))
+
+
+def _reach(frame: pd.DataFrame) -> tuple[dict[str, float], bool]:
+    """The largest difference of each test, and whether one axis is readable for all."""
+    reach = {str(test): float(chosen["difference"].max()) for test, chosen in frame.groupby("test", sort=False)}
+    return reach, max(reach.values()) <= SHARED * min(reach.values())
 
 
 def caption(frame: pd.DataFrame) -> str:
@@ -121,14 +167,29 @@ def caption(frame: pd.DataFrame) -> str:
         for seeds, line in chosen.groupby("seeds", sort=True):
             found = _crossing(line.sort_values("difference"), target)
             own = " (this study)" if bool(line["own"].any()) else ""
-            size = value_text(found) if found is not None else f"over {value_text(float(line['difference'].max()))}"
-            told.append(f"{size} with {seeds}{own}")
-        sd = listed([f"{sd:g}" for sd in dict.fromkeys(chosen["sd"])])
-        said.append(f"by {test} with an SD of {sd} over seeds, {listed(told)}")
+            most = value_text(float(line["difference"].max()))
+            told.append(f"{value_text(found) if found is not None else f'more than {most}'} with {seeds}{own}")
+        name, level = _named(str(test))
+        said.append(f"by {name} ({', '.join([*level, f'SD {_sds(chosen)} over seeds'])}) {listed(told)}")
+    _, shared = _reach(frame)
+    if not shared:
+        said.append("each panel has a horizontal scale of its own")
     return sentence(
         f"the true difference in percentage points that is found with a power of {frame['target'].iloc[0]:g}, by the"
         f" number of seeds per arm: {'; '.join(said)}"
     )
+
+
+def _curve(line: pd.DataFrame) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """Power as a smooth function of the difference, through all points of the line.
+
+    Its normal quantile is nearly straight in the difference, so that between points of a coarse grid this is right to
+    some thousandths of a percentage point, where chords of the S-shaped curve itself are off by hundredths. Monotone
+    cubic interpolation (Fritsch and Carlson 1980, SIAM J. Numer. Anal. 17:238) never goes down where the points go up.
+    """
+    power = line["power"].to_numpy(dtype=float).clip(_ALMOST, 1 - _ALMOST)
+    quantiles = PchipInterpolator(line["difference"].to_numpy(dtype=float), norm.ppf(power))
+    return lambda differences: norm.cdf(quantiles(differences))
 
 
 def _crossing(line: pd.DataFrame, target: float) -> float | None:
@@ -138,10 +199,11 @@ def _crossing(line: pd.DataFrame, target: float) -> float | None:
     if not len(reached):
         return None
     after = int(reached[0])
-    if after == 0:
-        return float(difference[0])
-    share = (target - power[after - 1]) / (power[after] - power[after - 1])
-    return float(difference[after - 1] + share * (difference[after] - difference[after - 1]))
+    if after == 0 or power[after] == target:
+        return float(difference[after])
+    curve = _curve(line)
+    found: Any = brentq(lambda at: float(curve(np.array([at]))[0]) - target, difference[after - 1], difference[after])
+    return float(found)
 
 
 def _clean(frame: pd.DataFrame) -> pd.DataFrame:

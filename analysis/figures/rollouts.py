@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from analysis.collected import Tables
 from analysis.figures.lines import Panel, draw_lines
 from analysis.figures.series import MEAN, left_out, line_notes, step_label, windows
-from analysis.figures.wording import counted, listed, sentence, span, value_text
+from analysis.figures.wording import counted, course, listed, sentence, span, value_text
 from analysis.scores import ArmTable
 
 
@@ -42,21 +42,25 @@ def draw(frame: pd.DataFrame, arms: Sequence[str]) -> Figure:
 def caption(frame: pd.DataFrame, arms: Sequence[str]) -> str:
     """One sentence: how long the rollouts were at first, at the shortest and at the end, and what the bands are."""
     means = frame[(frame["series"] == MEAN) & (frame["measure"] == "length")]
-    told = []
+    told: list[tuple[str, str]] = []
     for arm in arms:
         own = means[means["arm"] == arm].sort_values("step")
         if own.empty:
             continue
         first, last = own.iloc[0], own.iloc[-1]
         low = own.iloc[int(own["value"].to_numpy().argmin())]
-        text = f"from {value_text(first['value'])} to {value_text(last['value'])} tokens in {arm}"
+        verb, text = course(own["value"], "tokens")
+        text += f" in {arm}"
         # A dip that rises again is what the paper's figure 1 shows; one of less than a fiftieth is noise.
         if low["value"] < 0.98 * min(first["value"], last["value"]):
             text += f" (shortest at step {int(low['step']):,}: {value_text(low['value'])})"
-        told.append(text)
+        told.append((verb, text))
     if len(told) > 4:
-        told = [*told[:3], f"as drawn in {len(told) - 3} further arms"]
+        told = [*told[:3], ("goes", f"as drawn in {len(told) - 3} further arms")]
+    # A verb that holds on isn't said again.
+    verbs = ["", *(verb for verb, _ in told)]
+    said = [text if verb == before else f"{verb} {text}" for before, (verb, text) in zip(verbs, told, strict=False)]
     return sentence(
-        f"mean rollout length goes {listed(told)} ({span(means['seeds'], 'seed')} per arm, each point the mean of"
+        f"mean rollout length {listed(said)} ({span(means['seeds'], 'seed')} per arm, each point the mean of"
         f" {counted(int(frame['window'].max()), 'optimiser step')}); {listed([*line_notes(means), *left_out(means)])}"
     )

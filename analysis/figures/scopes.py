@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.rows import name_text, row_panels
 from analysis.figures.style import GREY, Handle, grey_handle, settle, styled
-from analysis.figures.wording import counted, levels, sentence, signed_text
+from analysis.figures.wording import counted, levels, listed, sentence, signed_text
 
 COLUMNS = ("contrast", "scope", "estimate", "low", "high", "worst")
 """Columns of the frame: contrast, scope (overall, task, source, ...), estimate (in ``unit``) and the ends of its
@@ -76,9 +76,12 @@ def caption(frame: pd.DataFrame) -> str:
     """One sentence: the worst scope of up to three contrasts in numbers, and in how many the worst is a loss."""
     frame = _clean(frame)
     worst = frame[frame["worst"] & frame["estimate"].notna()]
-    count = counted(frame["contrast"].nunique(), "contrast")
+    panels = frame["contrast"].nunique()
+    count = counted(panels, "contrast")
+    own_scales = ["each panel has a scale of its own"] if panels > 1 else []
     if worst.empty:
-        return sentence(f"differences of {count} by task and source with {levels(frame)[0]} intervals")
+        text = f"differences of {count} by task and source with {levels(frame)[0]} intervals"
+        return sentence("; ".join([text, *own_scales]))
     # A contrast may have a worst task and a worst source: the lower one is told.
     lowest = worst.sort_values("estimate", kind="stable").drop_duplicates("contrast")
     row: Any = lowest.iloc[0]
@@ -86,6 +89,6 @@ def caption(frame: pd.DataFrame) -> str:
     loss = int((lowest["estimate"] < 0).sum())
     return sentence(
         f"{count} by task and source: the worst of each (triangle) is under zero in {loss} of {len(lowest)}, and lowest"
-        f" is {row['scope']} for {row['label']} ({signed_text(row['estimate'])} {row['unit']}s{ends}); bars are"
-        f" {levels(frame)[0]} intervals"
+        f" is {row['scope']} for {row['label']} ({signed_text(row['estimate'])} {row['unit']}s{ends});"
+        f" {listed([f'bars are {levels(frame)[0]} intervals', *own_scales])}"
     )

@@ -17,6 +17,22 @@ def signed_text(value: float, decimals: int = 1) -> str:
     return (text.lstrip("+-") if float(text) == 0.0 else text).replace("-", "−")
 
 
+def course(values: pd.Series, unit: str) -> tuple[str, str]:
+    """How something went from its first value to its last, as verb and rest: ``goes``, ``from 10.5 to 12.0 tokens``.
+
+    Where the ends are the same to the digit shown, it ``stays at 10.5 tokens`` if all between them is too, and
+    ``begins and ends at 10.5 tokens`` otherwise.
+
+    Args:
+        values: in their order.
+        unit: in the plural; a blank is put before it.
+    """
+    shown = [value_text(float(value)) for value in values]
+    if shown[0] != shown[-1]:
+        return "goes", f"from {shown[0]} to {shown[-1]} {unit}"
+    return "stays" if len(set(shown)) == 1 else "begins and ends", f"at {shown[0]} {unit}"
+
+
 def listed(words: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

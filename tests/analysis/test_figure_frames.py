@@ -21,6 +21,9 @@ from analysis.figures import (
 )
 from analysis.figures.series import POINTS
 from analysis.figures.style import with_note, wrapped
+from analysis.figures.wording import course
+from analysis.files import rounded
+from analysis.statistics import Design, detectable
 
 TABLES = figure_study.tables()
 TABLE = arm_table(TABLES)
@@ -211,6 +214,7 @@ def test_scopes_names_the_lowest_of_the_worst() -> None:
     caption = scopes.caption(pd.DataFrame(rows, columns=list(scopes.COLUMNS)))
     assert "under zero in 1 of 2" in caption
     assert "lowest is Depth for one (−2.0 percentage points; −4.0 to 0.0)" in caption
+    assert caption.endswith("and each panel has a scale of its own.")
 
 
 def test_formats_tells_the_parts_of_the_largest() -> None:
@@ -232,10 +236,72 @@ def test_power_tells_what_each_number_of_seeds_finds() -> None:
     assert frame.loc[frame["difference"] == 0, "power"].to_numpy() == pytest.approx(0.05, abs=0.02)
     caption = power.caption(frame)
     assert "3.1 with 3, 2.0 with 5 (this study) and 1.3 with 10" in caption
-    assert "over 4.0 with 2" in caption
+    assert "SD 1 over seeds) more than 4.0 with 2, 3.1 with 3" in caption
     both = power.caption(pd.concat([frame, power.frame([5], 1.0, paired=True)]))
-    assert "by t over seed pairs with an SD of 1 over seeds" in both
+    assert "by t over seed pairs (SD 1 over seeds)" in both
     assert both.count("2.4 with 5 (this study)") == 1
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_power_tells_differences_that_are_right_to_more_than_the_digit_shown(paired: bool) -> None:
+    sd, alpha = 2.28583, 0.05 / 3
+    frame = rounded(power.frame([8, 20], sd, paired=paired, alpha=alpha).assign(test="t, α 0.0167"))
+    spoken = power.caption(frame)
+    assert "by t (α 0.0167, SD 2.29 over seeds)" in spoken
+    for count in (3, 5, 8, 10, 20):
+        exact = detectable(Design((1.0, -1.0), (count, count), paired, 0.0), sd, alpha, 0.8)
+        assert exact is not None
+        line = frame[frame["seeds"] == count]
+        assert power._crossing(line, 0.8) == pytest.approx(exact, abs=1e-3)
+        assert f"{exact:.1f} with {count}" in spoken
+    # chords would be told wrongly
+    assert any(
+        abs(np.interp(0.8, line["power"], line["difference"]) - (power._crossing(line, 0.8) or 0.0)) > 5e-3
+        for _, line in frame.groupby("seeds")
+    )
+
+
+def test_power_says_where_panels_have_scales_of_their_own() -> None:
+    near = power.frame([3], 1.0, paired=False).assign(test="one, α 0.05")
+    far = near.assign(test="two, α 0.01", difference=3.0 * near["difference"])
+    assert "each panel has a horizontal scale of its own" in power.caption(pd.concat([near, far]))
+    both = pd.concat([near, far.assign(difference=1.5 * near["difference"])])
+    assert "scale" not in power.caption(both)
+    # shared by the panels, and wide enough for both
+    for axes in power.draw(both).axes:
+        assert axes.get_xlim() == pytest.approx((0.0, 1.5 * near["difference"].max()))
+    assert len({axes.get_xlim() for axes in power.draw(pd.concat([near, far])).axes}) == 2
+
+
+def test_formats_says_where_ability_cannot_be_told() -> None:
+    rows = [
+        ("one", "a − b", "now parsed", 90.0, 89.0, 91.0, False), ("one", "a − b", "now right", -2.0, -3.0, -1.0, False),
+        ("two", "c − d", "now parsed", 1.0, 0.0, 2.0, True), ("two", "c − d", "now right", 4.0, 3.0, 5.0, True),
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=[*formats.COLUMNS, "told"])
+    caption = formats.caption(frame)
+    assert "a − b, the largest, is +88.0 percentage points" in caption
+    assert "ability cannot be told from format there" in caption
+    assert "“now parsed” is the largest part in 0 of the 1 contrast that can be told" in caption
+    other = formats.caption(frame.assign(told=~frame["told"]))
+    assert "there" not in other
+    assert "cannot be told from format in 1 of 2 contrasts; “now parsed” is the largest part in 1 of the 1" in other
+    none = formats.caption(frame.assign(told=False))
+    assert "cannot be told from format in 2 of 2 contrasts; bars are parts and diamonds" in none
+    assert formats.caption(frame.assign(told=True)) == formats.caption(frame.drop(columns="told"))
+
+
+def test_a_course_that_does_not_move_is_no_change() -> None:
+    assert course(pd.Series([10.51, 12.0]), "tokens") == ("goes", "from 10.5 to 12.0 tokens")
+    assert course(pd.Series([10.51, 10.49, 10.5]), "tokens") == ("stays", "at 10.5 tokens")
+    assert course(pd.Series([10.51, 14.0, 10.49]), "tokens") == ("begins and ends", "at 10.5 tokens")
+    frame = rollouts.frame(TABLES, TABLE)
+    still = rollouts.caption(frame.assign(value=10.5), figure_study.ARMS)
+    assert "Mean rollout length stays at 10.5 tokens in base+grpo" in still
+    assert "from 10.5" not in still
+    frame = length_accuracy.frame(TABLES, TABLE)
+    still = length_accuracy.caption(frame.assign(tokens=10.5), figure_study.ARMS)
+    assert "base+grpo (stays at 10.5 tokens, 25.0 to 75.0 %) in 0 of 1 steps" in still
 
 
 def test_texts_are_broken_at_blanks_and_long_words_after_signs() -> None:

@@ -15,6 +15,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
@@ -137,7 +138,7 @@ def test_lines_of_a_panel_differ_without_colour(figures: dict[str, Figure]) -> N
             continue
         for axes in figure.axes:
             # the means; seeds have no markers, first checkpoints no line of their own
-            means = [line for line in axes.lines if line.get_marker() != "None" and len(line.get_xdata()) > 1]
+            means = [line for line in axes.lines if line.get_marker() != "None" and np.size(line.get_xdata()) > 1]
             looked = [(line.get_marker(), str(line._dash_pattern)) for line in means]  # type: ignore[attr-defined]
             assert len(set(looked)) == len(looked), name
 
@@ -155,7 +156,7 @@ def test_an_arm_looks_the_same_in_every_figure(study: Tables, figures: dict[str,
             for label, line in by_label.items():
                 if re.fullmatch(re.escape(arm) + r" ?(\(.*seeds?\))?", label):
                     found += 1
-                    assert (line.get_marker(), mpl.colors.to_rgb(line.get_color())) == (look.marker, look.color)
+                    assert (line.get_marker(), to_rgb(line.get_color())) == (look.marker, look.color)
         assert found >= 2, name
 
 
@@ -292,3 +293,52 @@ def test_forest_shows_intervals_that_leave_the_panel_by_an_arrow() -> None:
     axes = figure.axes[0]
     assert axes.get_xlim()[0] > -20
     assert [line.get_marker() for line in axes.lines].count("<") == 1
+
+
+def test_forest_shows_an_interval_that_is_narrower_than_its_point() -> None:
+    head, tail = ("accuracy", "percentage point"), (None, None, "exploratory", "higher", "the method")
+    rows = [
+        (f"c{i}", f"a{i} − b", *head, at, at - 0.1, at + 0.1, at - 0.08, at + 0.08, *tail)
+        for i, at in ((0, 80.0), (1, 90.0))
+    ]
+    axes = GIVEN["forest"].draw(pd.DataFrame(rows, columns=list(GIVEN["forest"].columns))).axes[0]
+    points = [line for line in axes.lines if line.get_marker() == "o"]
+    ends = [line for line in axes.lines if line.get_marker() == "|"]
+    assert sorted(float(line.get_xdata()[0]) for line in ends) == pytest.approx([79.9, 80.1, 89.9, 90.1])  # type: ignore[index]
+    assert min(line.get_markersize() for line in ends) > 1.5 * max(line.get_markersize() for line in points)
+    assert min(line.get_zorder() for line in ends) > max(line.get_zorder() for line in points)
+
+
+def test_power_titles_of_three_panels_stand_apart() -> None:
+    names = ("t over seeds against a known constant", "t over seed-paired differences", "Welch t over unpaired seeds")
+    near = power.frame([8], 2.28583, paired=False)
+    for count in (1, 2, 3, 4):
+        chosen = [*names, "a fourth test that has a rather long name"][:count]
+        figure = power.draw(pd.concat([near.assign(test=f"{name}, α 0.0167") for name in chosen]))
+        titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()]
+        assert [title.split("\n")[-1] for title in titles] == ["α 0.0167, seed SD 2.29"] * count
+        boxes = [box for _, _, box in drawn_texts(figure)]
+        for i, box in enumerate(boxes):
+            assert box.x1 <= figure.bbox.width + 1
+            assert not any(box.padded(-1).overlaps(other.padded(-1)) for other in boxes[:i])
+
+
+def test_formats_draws_each_whisker_on_its_own_bar_and_none_that_cannot_be_told() -> None:
+    rows = [
+        ("one", "a − b", "now parsed", 90.0, 89.0, 91.0, False), ("one", "a − b", "now right", -2.0, -3.0, -1.0, False),
+        ("two", "c − d", "now parsed", 6.0, 5.0, 7.0, True), ("two", "c − d", "now right", 4.0, 3.0, 5.0, True),
+    ]  # fmt: skip
+    axes = GIVEN["formats"].draw(pd.DataFrame(rows, columns=[*GIVEN["formats"].columns, "told"])).axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["a − b (cannot be told)", "c − d"]
+    bars = {bar.get_width(): (bar.get_y(), bar.get_y() + bar.get_height(), bar.get_x()) for bar in axes.patches}  # type: ignore[attr-defined]
+    assert set(bars) == {90.0, -2.0, 6.0, 4.0}
+    whiskers = {tuple(line.get_xdata()): line.get_ydata()[0] for line in axes.lines if line.get_marker() == "|"}  # type: ignore[index,arg-type]
+    assert set(whiskers) == {(5.0, 7.0), (3.0, 5.0)}
+    for (low, high), level in whiskers.items():
+        bottom, top, start = bars[(low + high) / 2]
+        assert bottom < level < top
+        assert start == 0
+    totals = {float(line.get_xdata()[0]): float(line.get_ydata()[0]) for line in axes.lines if line.get_marker() == "D"}  # type: ignore[index]
+    assert set(totals) == {88.0, 10.0}
+    # the total on a level of its own
+    assert all(not bottom <= level <= top for bottom, top, _ in bars.values() for level in totals.values())
