@@ -97,16 +97,13 @@ def on_curve_questions(tables: Tables, side: Side, values: SideValues, held_out:
 def _start_model(tables: Tables, side: Side, values: SideValues) -> SideValues:
     """The start model: one checkpoint under every seed, and so one run and a known constant.
 
-    Unless the seeds start from different models, by the runs' ``start_stage`` or, where that isn't known, by their
-    answers.
+    Unless the seeds start from different models, by the runs' ``start_stage`` where that is known and by their answers.
     """
     found = values.found
     runs = tables.runs[tables.runs["arm"] == side.arm]
-    if "start_stage" in runs and runs["start_stage"].notna().all():
-        same = runs["start_stage"].nunique() == 1
-    else:
-        same = len(found) > 1 and all(np.array_equal(found[0].values, run.values) for run in found)
-    if not found or not same:
+    known = "start_stage" in runs and bool(runs["start_stage"].notna().all())
+    same = runs["start_stage"].nunique() == 1 if known else len(found) > 1
+    if not found or not same or not all(np.array_equal(found[0].values, run.values) for run in found):
         return values
     return replace(values, found=(replace(found[0], seed=None),), lost={}, excluded={}, planned=1, random=False)
 

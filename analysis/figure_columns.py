@@ -19,6 +19,7 @@ _COLUMNS: dict[str, str] = {
     "seeds": "runs in the value",
     "series": "one run, or mean (over seeds), or reference (a score that needs no model)",
     "step": "optimiser step of the checkpoint",
+    "told": "both sides could be read often enough to tell ability from format",
     "tokens": "mean length of a completion, in tokens",
     "unit": "unit of the estimate",
     "value": "value of the measure, for this series and step",

@@ -91,10 +91,10 @@ def test_the_numbers_of_the_table_are_those_of_the_csv_and_of_the_estimates(comp
     row = next(row for row in compared.arms.rows if row.arm == "base+sft")
     interval = row.cells["Depth"].interval
     assert interval is not None
-    found = sheet.loc[("base+sft", "instruct-direct *")]
+    found = sheet.loc[("base+sft", "instruct-direct")]
     assert (found["Depth"], found["Depth_low"]) == (pytest.approx(interval.mean), pytest.approx(interval.low))
     chosen = estimates[
-        (estimates["table"] == "arms") & (estimates["row"] == "base+sft | instruct-direct * | lenient")
+        (estimates["table"] == "arms") & (estimates["row"] == "base+sft | instruct-direct | lenient")
     ].set_index("column")
     assert chosen.loc["Depth", "high"] == pytest.approx(interval.high)
     assert chosen.loc["Depth", ["n", "unit"]].tolist() == [3, "percent"]

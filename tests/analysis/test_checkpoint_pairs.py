@@ -87,8 +87,8 @@ def test_one_image_alone_has_no_interval() -> None:
     tables = small({"x": VALUES["tuned"], "y": VALUES["base"]}, questions(image=["one.png"] * 23))
     result = contrast(tables, declare(tables, "x", "y"), draws=0)
     assert result.interval.half_width is None
-    assert result.reason == "all questions share one image"
-    assert result.verdict.reason == "all questions share one image"
+    assert result.reason == "all questions of a task share one image"
+    assert result.verdict.reason == "all questions of a task share one image"
     assert result.checkpoints[0].sign_flip.p == 1.0
 
 

@@ -60,7 +60,7 @@ def test_the_foot_of_every_table_counts_the_runs_of_every_arm() -> None:
     for table in sheets.values():
         foot = table.footers[-1]
         assert foot == (
-            "Runs planned: 8 (a 4, b 3, base 1); finished: 5."
+            "Runs: 5 of 8 planned are finished (a 4, b 3, base 1 planned)."
             " Not whole: a 2 of 4 finished, 1 failed, 1 blocked, 0 excluded;"
             " b 2 of 3 finished, 0 failed, 0 blocked, 1 interrupted, 1 excluded."
         )
@@ -79,11 +79,11 @@ def test_the_foot_of_every_table_counts_the_runs_of_every_arm() -> None:
 def test_a_whole_study_says_so() -> None:
     tables = study()
     assert analyse(tables, draws=0).sheets()["arms"].footers[-1] == (
-        "Runs planned: 8 (a 4, b 3, base 1); finished: 8. None failed, blocked or excluded."
+        "Runs: 8 of 8 planned are finished, none failed, blocked or excluded (a 4, b 3, base 1)."
     )
     excluded = study(checks={"b/seed=2": FAILED})
     assert analyse(excluded, draws=0).sheets()["arms"].footers[-1] == (
-        "Runs planned: 8 (a 4, b 3, base 1); finished: 8."
+        "Runs: 8 of 8 planned are finished (a 4, b 3, base 1 planned)."
         " Not whole: b 3 of 3 finished, 0 failed, 0 blocked, 1 excluded."
     )
 

@@ -83,3 +83,32 @@ def test_shapes_and_weights_are_checked() -> None:
         stratified_interval([0.0, 1.0], [1.0], ["a", "b"], ["x", "x"])
     with pytest.raises(ValueError, match="positive"):
         stratified_interval([0.0, 1.0], [1.0, 0.0], ["a", "b"], ["x", "x"])
+
+
+def test_images_that_lie_within_tasks_are_a_sample_of_each() -> None:
+    values, images = [100.0, 0.0, 100.0, -100.0, 0.0, 0.0, 100.0], list("aabccde")
+    tasks = ["x", "x", "x", "y", "y", "y", "y"]
+    found = stratified_interval(values, np.ones(7), images, tasks)
+    means = {"x": 200 / 3, "y": 0.0}
+    sums: dict[str, float] = {}
+    for value, image, task in zip(values, images, tasks, strict=True):
+        sums[image] = sums.get(image, 0.0) + (value - means[task]) / 7
+    squares = {"x": sums["a"] ** 2 + sums["b"] ** 2, "y": sums["c"] ** 2 + sums["d"] ** 2 + sums["e"] ** 2}
+    assert found.standard_error == pytest.approx(math.sqrt(2 / 1 * squares["x"] + 3 / 2 * squares["y"]))
+    assert found.df == 5 - 2
+
+
+@pytest.mark.parametrize("images_each", [3, 15])
+def test_it_covers_with_few_images_of_each_task(images_each: int) -> None:
+    rng = np.random.default_rng(9)
+    images = np.repeat(np.arange(4 * images_each), 2)
+    tasks = images // images_each
+    draws = (
+        30.0 * tasks + rng.normal(0, 20.0, (3000, 4 * images_each))[:, images] + rng.normal(0, 20, (3000, len(images)))
+    )
+    found = [stratified_interval(draw, np.ones(len(images)), images, tasks) for draw in draws]
+    assert np.mean([each.low <= 45.0 <= each.high for each in found]) == pytest.approx(0.95, abs=0.012)
+
+
+def test_a_task_of_one_image_of_its_own_leaves_no_interval() -> None:
+    assert stratified_interval([0.0, 100.0, 0.0], np.ones(3), list("abc"), list("xxy")).half_width is None

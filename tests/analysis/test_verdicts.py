@@ -161,7 +161,7 @@ def test_holm_within_a_family_and_benjamini_hochberg_outside() -> None:
         words = "Benjamini-Hochberg" if family is None else "Holm"
         assert {result.adjustment for result in mine} == {f"{words}, {len(mine)}"}
         for result in mine:
-            assert result.survives == (result.p_adjusted <= 0.05)
+            assert result.direction_survives == (result.p_adjusted <= 0.05)
     welch = stats.ttest_ind(percent(VALUES["a"]), percent(VALUES["b"]), equal_var=False)
     assert results[0].interval.p == pytest.approx(welch.pvalue)
 
