@@ -211,8 +211,8 @@ def test_latex_is_well_formed(sheets: dict[str, Table], tmp_path: Path) -> None:
     program = shutil.which("pdflatex") or shutil.which("tectonic")
     if program:
         body = "\n".join(table.latex() for table in (*sheets.values(), odd()))
-        document = "\\documentclass{article}\\usepackage{array,booktabs,graphicx}\\begin{document}\n"
-            f"{body}\n\\end{{document}}"
+        head = "\\documentclass{article}\\usepackage{array,booktabs,graphicx}\\begin{document}"
+        document = f"{head}\n{body}\n\\end{{document}}"
         (tmp_path / "all.tex").write_text(document)
         mode = ["-interaction=nonstopmode", "-halt-on-error"] if program.endswith("pdflatex") else []
         subprocess.run([program, *mode, "all.tex"], cwd=tmp_path, check=True, capture_output=True)
