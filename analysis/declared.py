@@ -45,13 +45,18 @@ def checked(tables: Tables, declared: Mapping[str, Any]) -> dict[str, Any]:
     for field in declared:
         if field not in known:
             raise fail(field, declared[field], f"no such field, there are {', '.join(known)}")
-    found = {**_DEFAULTS, **declared}
+    found = {**_DEFAULTS, "name": name, **declared}
     for field, valid in (("metric", METRICS), ("pairing", ("none", "seed")), ("checkpoint", CHECKPOINT_RULES)):
         if found[field] not in valid:
             raise fail(field, found[field], f"one of {', '.join(valid)}")
+    if isinstance(found["exclusions"], str):
+        raise fail("exclusions", found["exclusions"], f"a list of {FAILED_CHECKS}")
     for exclusion in found["exclusions"]:
         if exclusion != FAILED_CHECKS:
             raise fail("exclusions", exclusion, f"one of {FAILED_CHECKS}")
+    for field in ("alpha", "margin", "seed_sd", "last_k"):
+        if not isinstance(found[field], int | float | None):
+            raise fail(field, found[field], "a number")
     if not 0.0 < found["alpha"] < 0.5:
         raise fail("alpha", found["alpha"], "above 0 and below 0.5")
     for field in ("margin", "seed_sd"):

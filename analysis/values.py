@@ -129,6 +129,8 @@ def run_column(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Positions and values of one run's evaluation; of the last checkpoint where ``side.step`` is None."""
     rows = tables.rows(table, run, phase, side.step, side.protocol)
+    if column not in rows:  # frames of somebody's own may lack what nobody asked for
+        return np.arange(0), np.zeros(0)
     if side.rule is not None and table == "answers":
         rows = rows[rows["rule"] == side.rule]
     values = rows[column]

@@ -159,7 +159,7 @@ def _power_footer(tables: Tables) -> str:
         f"Detectable: the true difference that {100 * power['power']:g} % of such studies would find, by the test that"
         f" is made, at alpha over the family's size, from {declared}"
         f" (correlation of paired seeds {power['seed_correlation']:g}); of two single checkpoints from a discordance of"
-        f" {100 * power['discordance']:g} %. Never from the spread observed."
+        f" {100 * power['discordance']:g} %. As the study file declares, not computed from these runs."
     )
 
 

@@ -32,6 +32,8 @@ def test_a_contrast_is_two_arms_and_the_rest_is_filled_in(tables: Tables) -> Non
         ({"checkpoint": "best"}, "checkpoint: 'best'; one of last, best_half, mean_last"),
         ({"metric": "acc"}, "metric: 'acc'; one of accuracy, well_formed, tokens"),
         ({"exclusions": ["failed_check"]}, "exclusions: 'failed_check'; one of failed_checks"),
+        ({"exclusions": "failed_checks"}, "exclusions: 'failed_checks'; a list of failed_checks"),
+        ({"margin": "2"}, "margin: '2'; a number"),
         ({"margin": -1.0}, "margin: -1.0; a number above 0, or None"),
         ({"alpha": 5}, "alpha: 5; above 0 and below 0.5"),
         ({"alpha": 0.6}, "alpha: 0.6; above 0"),

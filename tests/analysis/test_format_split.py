@@ -231,3 +231,33 @@ def test_the_runs_of_the_contrast_are_those_of_every_rule(exclusions: list[str])
     parsed = [100 * of.count("ok") / SIZE for seed, of in LENIENT_STATUS["a"].items() if seed != 1 or not exclusions]
     assert found.by_rule[0].parsed[0] == pytest.approx(sum(parsed) / len(parsed))
     assert found.split.now_parsed.mean + found.split.now_right.mean == pytest.approx(results[0].interval.mean)
+
+
+@pytest.mark.parametrize("pairing", ["none", "seed"])
+def test_what_both_sides_could_be_read_on_and_what_guessing_gives(pairing: str) -> None:
+    choices = [["1", "2", "3"] if task == "Count" else ["1", "2"] for task in TASKS]
+    made = from_frames(rows_of(LENIENT, status=LENIENT_STATUS), questions(choices=choices), runs_of(LENIENT))
+    tables = with_contrasts(made, {"a": "a", "b": "b", "pairing": pairing})
+    split = formats(tables, contrasts(tables, draws=0))[0].split
+    seeds = [(s, s) for s in range(3)] if pairing == "seed" else [(s, t) for s in range(3) for t in range(4)]
+    both, luck = [], []
+    for s, t in seeds:
+        for place in range(SIZE):
+            read_a = LENIENT_STATUS["a"][s][place] == "ok"
+            read_b = LENIENT_STATUS["b"][t][place] == "ok"
+            both.append(read_a and read_b)
+            luck.append(((read_a and not read_b) - (read_b and not read_a)) / len(choices[place]))
+    assert split.both_read == pytest.approx(100 * np.mean(both))
+    assert split.guessing == pytest.approx(100 * np.mean(luck))
+    assert split.told
+
+
+def test_ability_is_not_told_where_one_side_hardly_answers() -> None:
+    status = {"quiet": {None: ["no_answer"] * (SIZE - 1) + ["ok"]}, "loud": {None: ["ok"] * SIZE}}
+    right = {"quiet": {None: [0] * SIZE}, "loud": {None: [1] * SIZE}}
+    tables = with_contrasts(
+        from_frames(rows_of(right, status=status), questions(), runs_of(right)), {"a": "loud", "b": "quiet"}
+    )
+    split = formats(tables, contrasts(tables, draws=0))[0].split
+    assert split.both_read == pytest.approx(100 / SIZE)
+    assert (split.told, split.share, split.guessing) == (False, None, None)
