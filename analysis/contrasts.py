@@ -144,11 +144,7 @@ def _detectable(tables: Tables, declared: Mapping[str, Any], combined: Combined)
     if not power or not len(combined.position):
         return None
     ns = [len(part.values.found) if part.values.random else None for part in combined.parts]
-    together = any(len(group) > 1 for group in combined.groups)
-    if together and len(combined.groups) > 1:
-        return None  # some runs on several sides, others not: no design that the power functions know
-    design = {**declared, "pairing": "seed" if together else "none"}
-    return detectable_effect(design, ns, power, _family_size(tables, declared), len(combined.position))
+    return detectable_effect(declared, ns, power, _family_size(tables, declared), len(combined.position))
 
 
 def _family_size(tables: Tables, declared: Mapping[str, Any]) -> int:

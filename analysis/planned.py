@@ -5,6 +5,7 @@ p-value again (Hoenig & Heisey 2001, The American Statistician 55:19); that of a
 `analysis.pilot`.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,10 +17,11 @@ COEFFICIENTS = (1.0, -1.0, -1.0, 1.0)
 """Signs of the sides ``a``, ``b``, ``minus.a`` and ``minus.b`` of a contrast."""
 MOST_SEEDS = 1000
 
-Kind = Literal["welch", "paired", "constant", "questions", "none"]
+Kind = Literal["welch", "paired", "within", "constant", "questions", "none"]
 TESTS: dict[Kind, str] = {
     "welch": "Welch t over unpaired seeds",
     "paired": "t over seed-paired differences",
+    "within": "t over differences within runs",
     "constant": "t over seeds against a known constant",
     "questions": "t over questions, clustered by image",
     "none": "none",
@@ -27,6 +29,7 @@ TESTS: dict[Kind, str] = {
 SHORT: dict[Kind, str] = {
     "welch": "Welch t",
     "paired": "paired t",
+    "within": "t within runs",
     "constant": "t",
     "questions": "questions",
     "none": "none",
@@ -57,10 +60,11 @@ class PlannedTest:
 
     kind: Kind
     coefficients: tuple[float, ...]
-    """Signs of the sides that have seeds."""
+    """Weight of each side that has seeds; sides of the same runs asked and read alike are one."""
     ns: tuple[int, ...]
-    """Runs of each side that has seeds."""
-    paired: bool
+    """Runs of each of them."""
+    groups: tuple[int, ...]
+    """Number of each one's group: runs of one group belong together, seed by seed."""
     reason: str = ""
     """Why there is no test, or nothing is known about the spread of what it tests; empty otherwise."""
 
@@ -72,14 +76,43 @@ class PlannedTest:
     def short(self) -> str:
         return SHORT[self.kind]
 
+    @property
+    def paired(self) -> bool:
+        """Whether a correlation of sides at the same seed matters."""
+        return len(set(self.groups)) < len(self.groups)
+
     def design(self, correlation: float, seeds: int | None = None) -> Design:
         """For the power functions.
 
         Args:
+            correlation: of two sides at the same seed.
             seeds: runs of each side that has seeds; those of the plan when left out.
         """
-        ns = self.ns if seeds is None else (seeds,) * len(self.coefficients)
-        return Design(self.coefficients, ns, self.paired, correlation if self.paired else 0.0)
+        weights = self.weights(correlation)
+        if len(set(self.groups)) == 1:
+            ns = self.ns
+        else:
+            ns = tuple(self.ns[self.groups.index(group)] for group in dict.fromkeys(self.groups))
+        ns = ns if seeds is None else (seeds,) * len(weights)
+        return Design(weights, ns, self._one_group, correlation if self._one_group else 0.0)
+
+    @property
+    def _one_group(self) -> bool:
+        return self.paired and len(set(self.groups)) == 1
+
+    def weights(self, correlation: float) -> tuple[float, ...]:
+        """Of independent samples: the sides' own, or for each of several groups the one that has its sum's spread.
+
+        Of one run's sum ``Σ c_i x_i`` the variance is ``s² (Σ c_i² + r ((Σ c_i)² - Σ c_i²))``.
+        """
+        if len(set(self.groups)) == 1:
+            return self.coefficients
+        made = []
+        for group in dict.fromkeys(self.groups):
+            own = [c for c, each in zip(self.coefficients, self.groups, strict=True) if each == group]
+            squares = sum(c * c for c in own)
+            made.append(math.sqrt(squares + correlation * (sum(own) ** 2 - squares)))
+        return tuple(made)
 
     def power(self, difference: float, spread: Spread, alpha: float, questions: int | None) -> float | None:
         """Probability that a true difference is found, at a level; None where the spread isn't known.
@@ -114,13 +147,14 @@ class PlannedTest:
         """Runs of each side with seeds; None where none has, where the spread isn't known, or over `MOST_SEEDS`."""
         if not self.coefficients or spread.sd is None:
             return None
-        correlation = spread.correlation if self.paired else 0.0
+        weights = self.weights(spread.correlation)
+        correlation = spread.correlation if self._one_group else 0.0
         # Widened step by step: at a thousand seeds a large difference is so many errors from 0 that the noncentral t
         # distribution can't be evaluated any more, and a few seeds are enough for it anyway.
         for largest in (10, 30, 100, 300, MOST_SEEDS):
             found = seeds_needed(
-                self.coefficients,
-                self.paired,
+                weights,
+                self._one_group,
                 difference,
                 spread.sd,
                 alpha,
@@ -148,25 +182,41 @@ def planned_test(contrast: Mapping[str, Any], ns: Sequence[int | None]) -> Plann
     sides = sides_of(contrast)
     if len(ns) != len(sides):
         raise ValueError(f"contrast {contrast['name']!r} has {len(sides)} sides, but ns has {len(ns)} numbers: {ns}")
-    random = [(sign, n) for sign, n in zip(COEFFICIENTS, ns, strict=False) if n is not None]
-    coefficients, counts = tuple(sign for sign, _ in random), tuple(n for _, n in random)
-    paired = contrast["pairing"] == "seed" and len(random) > 1
-    if paired:
-        counts = (min(counts),) * len(counts)
+    random = [(sign, n, side) for sign, n, side in zip(COEFFICIENTS, ns, sides, strict=False) if n is not None]
+    together = contrast["pairing"] == "seed" and len(random) > 1
+    arms = list(dict.fromkeys(side["arm"] for _, _, side in random))
+    weights: dict[tuple[Any, ...], float] = {}
+    group_of: dict[tuple[Any, ...], int] = {}
+    runs: dict[int, int] = {}
+    for sign, n, side in random:
+        condition = (side["arm"], side.get("protocol"), side.get("rule"), side.get("step"))
+        weights[condition] = weights.get(condition, 0.0) + sign
+        group = group_of[condition] = 0 if together else arms.index(side["arm"])
+        runs[group] = min(n, runs.get(group, n))
+    kept = [condition for condition, weight in weights.items() if weight]
+    coefficients, groups = tuple(weights[each] for each in kept), tuple(group_of[each] for each in kept)
+    counts = tuple(runs[group] for group in groups)
+
+    def none(kind: Kind, reason: str) -> PlannedTest:
+        return PlannedTest(kind, coefficients, counts, groups, reason)
+
     if any(n < 1 for n in counts):
-        return PlannedTest("none", coefficients, counts, paired, "a side has no run")
+        return none("none", "a side has no run")
     if all(n == 1 for n in counts):
         if len(sides) > 2:
-            reason = "one checkpoint on each of four sides: their discordance is not declared"
-            return PlannedTest("questions", coefficients, counts, paired, reason)
+            return none("questions", "one checkpoint on each of four sides: their discordance is not declared")
         if contrast["metric"] != "accuracy":
             reason = "one checkpoint on each side: discordance is of right and wrong answers alone"
-            return PlannedTest("questions", coefficients, counts, paired, reason)
-        return PlannedTest("questions", coefficients, counts, paired)
+            return none("questions", reason)
+        return none("questions", "")
     if min(counts) == 1:
-        return PlannedTest("none", coefficients, counts, paired, "one seed shows no spread: give both sides two")
-    kind: Kind = "paired" if paired else "welch" if len(random) > 1 else "constant"
-    return PlannedTest(kind, coefficients, counts, paired)
+        return none("none", "one seed shows no spread: give both sides two")
+    kind: Kind = "constant"
+    if len(set(groups)) > 1:
+        kind = "welch"
+    elif len(random) > 1:
+        kind = "within" if len(arms) == 1 else "paired"
+    return PlannedTest(kind, coefficients, counts, groups)
 
 
 def sides_of(contrast: Mapping[str, Any]) -> list[Mapping[str, Any]]:

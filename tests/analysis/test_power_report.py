@@ -133,8 +133,38 @@ def test_a_difference_of_differences_costs_more():
     assert double.test.coefficients == (1.0, -1.0)
     assert double.runs == (5, None, 5, None)
     assert (double.detectable or 0.0) > (plain.detectable or 0.0)
-    all_four = only(declare(minus={"a": side("new"), "b": side("other")}), 5)
-    assert all_four.test.coefficients == (1.0, -1.0, -1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("pairing", "minus", "weights", "expected"),
+    [
+        ("none", ("other", "old"), (1.0, -1.0), 3.13),  # (new - old) - (other - old): new - other
+        ("none", ("other", "new"), (2.0, -1.0, -1.0), 5.37),
+        ("seed", ("other", "old"), (1.0, -1.0), 3.57),
+        ("seed", ("other", "new"), (2.0, -1.0, -1.0), 6.18),
+    ],
+)
+def test_the_same_runs_on_two_sides_are_planned_as_one(pairing, minus, weights, expected):
+    contrast = declare(pairing=pairing, seed_sd=1.5, minus={"a": side(minus[0]), "b": side(minus[1])})
+    found = only(contrast, 5)
+    assert found.test.coefficients == weights
+    assert found.detectable == pytest.approx(expected, abs=0.01)
+
+
+def test_one_arm_at_two_steps_is_planned_within_runs():
+    found = only(declare(a="new", b="new", seed_sd=2.0) | {"b": side("new", 200)}, 4)
+    assert found.test.name == "t over differences within runs"
+    assert found.detectable == pytest.approx(6.02, abs=0.01)
+
+
+def test_groups_of_several_sides_have_the_spread_of_their_sum():
+    """(new - new at 200) - (old - old at 200), unpaired: two samples of differences, each of sqrt(2 (1 - r)) SDs."""
+    minus = {"a": side("old"), "b": side("old", 200)}
+    contrast = declare(a="new", seed_sd=1.0, minus=minus) | {"b": side("new", 200)}
+    test = planned_test(contrast, (5, 5, 5, 5))
+    assert (test.kind, test.groups) == ("welch", (0, 0, 1, 1))
+    assert test.weights(0.75) == pytest.approx((math.sqrt(0.5), math.sqrt(0.5)))
+    assert test.design(0.75).df == pytest.approx(8.0)
 
 
 def test_holms_strictest_step_in_a_family_and_alpha_outside():
@@ -213,7 +243,7 @@ def test_hours_are_of_each_arm_once():
     assert row.seeds == 6
     assert row.hours(costs) == (18.0, 42.0)
     same = only(declare(a="new", b="new") | {"b": side("new", 200)}, 5)
-    assert same.hours(costs) == (6.0, 18.0)
+    assert same.hours(costs) == (7.0, 21.0)  # one seed more than Welch's test: half the degrees of freedom
     assert only(declare(b="base"), 5, difference=0.001).hours(costs) is None
     table = power_table("t", [row, only(declare(b="base"), 5, difference=0.001)], costs)
     frame = table.frame()
