@@ -103,6 +103,10 @@ def two_level_bootstrap(
     sums = membership @ np.concatenate([parts, products]).T
     whole = _per_scope(sums.sum(axis=0)[None], sides, runs, [np.ones((1, n)) for n in runs], shares)[0][0]
 
+    # Whole numbers (right answers, tokens) whose sums stay below 2^24 are exact in single precision, and twice as fast.
+    exact = bool((sums == np.rint(sums)).all() and np.abs(sums).max() * total < 2**24)
+    precision = np.float32 if exact else np.float64
+    factors = sums.astype(precision)
     found, defined = np.empty((draws, len(shares))), np.empty((draws, len(shares)), dtype=bool)
     counts = cluster_counts(total, draws, seed)
     chosen = [
@@ -111,7 +115,7 @@ def two_level_bootstrap(
     ]
     for start in range(0, draws, CHUNK):
         stop = min(start + CHUNK, draws)
-        drawn = counts[start:stop].astype(np.float64) @ sums
+        drawn = (counts[start:stop].astype(precision, copy=False) @ factors).astype(np.float64)
         found[start:stop], defined[start:stop] = _per_scope(
             drawn, sides, runs, [each[start:stop] for each in chosen], shares
         )
@@ -130,7 +134,7 @@ def two_level_bootstrap(
 def cluster_counts(clusters: int, draws: int, seed: int) -> np.ndarray:
     """How often each cluster is in each draw, shape (draws, clusters), read-only: the same for all contrasts."""
     rng = np.random.default_rng([seed, 0])
-    counts = np.empty((draws, clusters), dtype=np.uint8 if clusters < 256 else np.uint16)
+    counts = np.empty((draws, clusters), dtype=np.float32)
     for start in range(0, draws, CHUNK):
         size = min(CHUNK, draws - start)
         picks = rng.integers(0, clusters, (size, clusters)) + clusters * np.arange(size)[:, None]
@@ -139,10 +143,13 @@ def cluster_counts(clusters: int, draws: int, seed: int) -> np.ndarray:
     return counts
 
 
+@lru_cache(maxsize=32)
 def seed_counts(runs: int, draws: int, seed: int, stream: int) -> np.ndarray:
-    """How often each run is in each draw, shape (draws, runs); another stream is an independent drawing."""
+    """How often each run is in each draw, shape (draws, runs), read-only; another stream is an independent drawing."""
     rng = np.random.default_rng([seed, 1, stream])
-    return rng.multinomial(runs, np.full(runs, 1.0 / runs), size=draws)
+    counts = rng.multinomial(runs, np.full(runs, 1.0 / runs), size=draws)
+    counts.flags.writeable = False
+    return counts
 
 
 def _checked(side: BootstrapSide) -> np.ndarray:

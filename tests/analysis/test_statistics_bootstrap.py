@@ -24,7 +24,7 @@ def answers(runs: int, seed: int, questions: int = 12) -> np.ndarray:
 def literal(sides, clusters, weights, strata, paired: bool, draws: int, seed: int) -> np.ndarray:
     """Every draw as the rows it consists of: for each side a list of runs, and a list of questions."""
     names = sorted(set(clusters))
-    numbers = cluster_counts(len(names), draws, seed)
+    numbers = cluster_counts(len(names), draws, seed).astype(int)
     found = []
     for draw in range(draws):
         questions = [
@@ -192,3 +192,16 @@ def test_a_full_contrast_is_quick_and_small() -> None:
     start = time.perf_counter()
     two_level_bootstrap(sides, clusters, weights, paired=False, strata=strata)
     assert time.perf_counter() - start < 5.0
+
+
+def test_whole_numbers_in_single_precision_are_what_double_precision_gives() -> None:
+    a, b = answers(4, 0), answers(4, 1)
+    clusters, weights = CLUSTERS, np.ones((1, 12))
+
+    def found(shift: float):
+        sides = [BootstrapSide(1.0, a + shift), BootstrapSide(-1.0, b + shift)]
+        return two_level_bootstrap(sides, clusters, weights, paired=False, draws=500)[0]
+
+    # the shift cancels; half a point more is a number that isn't whole, and so computed in double precision
+    assert (found(0.0).low, found(0.0).high) == (pytest.approx(found(0.5).low), pytest.approx(found(0.5).high))
+    assert found(0.0).standard_error == pytest.approx(found(0.5).standard_error, rel=1e-12)
