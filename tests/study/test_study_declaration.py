@@ -29,7 +29,7 @@ CLAIMS = "claims=[{name: H1, statement: It is so., source: a paper, figure: 1.5,
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    from conftest import MINI
+    from tests.study.conftest import MINI
 
     path = tmp_path_factory.mktemp("study") / "mini.yaml"
     path.write_text(MINI)
