@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from analysis.metrics import METRICS
 from analysis.statistics import Design, checkpoint_detectable, checkpoint_power, detectable, power_of, seeds_needed
 
 COEFFICIENTS = (1.0, -1.0, -1.0, 1.0)
@@ -288,8 +287,3 @@ def detectable_effect(
     """
     test = planned_test(contrast, ns)
     return test.detectable(declared_spread(contrast, power), contrast["alpha"] / family_size, power["power"], questions)
-
-
-def unit_of(contrast: Mapping[str, Any]) -> str:
-    """Unit of the contrast's difference."""
-    return METRICS[contrast["metric"]].unit

@@ -1,7 +1,6 @@
 """Numbers as text, the same in every table and sentence."""
 
 from analysis.scores import Cell
-from analysis.statistics import MeanInterval
 
 NONE = "–"
 """Stands where there is no number."""
@@ -25,20 +24,6 @@ def mean_text(cell: Cell) -> str:
     if not cell.interval.half_width:
         return number(cell.interval.mean)
     return f"{cell.interval.mean:.1f} ± {cell.interval.half_width:.1f}"
-
-
-def interval_text(interval: MeanInterval | None, decimals: int = 1) -> str:
-    """``-1.0 to +7.4``."""
-    if interval is None or interval.low is None or interval.high is None:
-        return NONE
-    return f"{points(interval.low, decimals)} to {points(interval.high, decimals)}"
-
-
-def range_text(interval: MeanInterval | None, decimals: int = 1) -> str:
-    """``58.1 to 70.2``: an interval of scores, which have no sign."""
-    if interval is None or interval.low is None or interval.high is None:
-        return NONE
-    return f"{interval.low:.{decimals}f} to {interval.high:.{decimals}f}"
 
 
 def p_words(p: float) -> str:
