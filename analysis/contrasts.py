@@ -16,11 +16,7 @@ from analysis.pairs import pair_results
 from analysis.planned import detectable_effect
 from analysis.registration import standing
 from analysis.scopes import scopes
-from analysis.statistics import (
-    BootstrapInterval,
-    benjamini_hochberg,
-    holm,
-)
+from analysis.statistics import BootstrapInterval, benjamini_hochberg, holm
 from analysis.values import Side, declared_side
 from analysis.verdicts import decide
 
@@ -51,7 +47,7 @@ def contrast(tables: Tables, declared: Mapping[str, Any], draws: int = DRAWS) ->
         draws: of the two-level bootstrap; 0 for none.
 
     Raises:
-        KeyError: no such arm or metric.
+        ValueError: a field or value that means nothing.
     """
     declared = checked(tables, declared)
     minus = declared["minus"]

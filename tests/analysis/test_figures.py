@@ -139,7 +139,7 @@ def test_lines_of_a_panel_differ_without_colour(figures: dict[str, Figure]) -> N
         for axes in figure.axes:
             # the means; seeds have no markers, first checkpoints no line of their own
             means = [line for line in axes.lines if line.get_marker() != "None" and np.size(line.get_xdata()) > 1]
-            looked = [(line.get_marker(), str(line._dash_pattern)) for line in means]  # type: ignore[attr-defined]
+            looked = [(line.get_marker(), str(line._dash_pattern)) for line in means]
             assert len(set(looked)) == len(looked), name
 
 
@@ -304,7 +304,7 @@ def test_forest_shows_an_interval_that_is_narrower_than_its_point() -> None:
     axes = GIVEN["forest"].draw(pd.DataFrame(rows, columns=list(GIVEN["forest"].columns))).axes[0]
     points = [line for line in axes.lines if line.get_marker() == "o"]
     ends = [line for line in axes.lines if line.get_marker() == "|"]
-    assert sorted(float(line.get_xdata()[0]) for line in ends) == pytest.approx([79.9, 80.1, 89.9, 90.1])  # type: ignore[index]
+    assert sorted(float(line.get_xdata()[0]) for line in ends) == pytest.approx([79.9, 80.1, 89.9, 90.1])
     assert min(line.get_markersize() for line in ends) > 1.5 * max(line.get_markersize() for line in points)
     assert min(line.get_zorder() for line in ends) > max(line.get_zorder() for line in points)
 
@@ -330,15 +330,15 @@ def test_formats_draws_each_whisker_on_its_own_bar_and_none_that_cannot_be_told(
     ]  # fmt: skip
     axes = GIVEN["formats"].draw(pd.DataFrame(rows, columns=[*GIVEN["formats"].columns, "told"])).axes[0]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["a − b (cannot be told)", "c − d"]
-    bars = {bar.get_width(): (bar.get_y(), bar.get_y() + bar.get_height(), bar.get_x()) for bar in axes.patches}  # type: ignore[attr-defined]
+    bars = {bar.get_width(): (bar.get_y(), bar.get_y() + bar.get_height(), bar.get_x()) for bar in axes.patches}
     assert set(bars) == {90.0, -2.0, 6.0, 4.0}
-    whiskers = {tuple(line.get_xdata()): line.get_ydata()[0] for line in axes.lines if line.get_marker() == "|"}  # type: ignore[index,arg-type]
+    whiskers = {tuple(line.get_xdata()): line.get_ydata()[0] for line in axes.lines if line.get_marker() == "|"}
     assert set(whiskers) == {(5.0, 7.0), (3.0, 5.0)}
     for (low, high), level in whiskers.items():
         bottom, top, start = bars[(low + high) / 2]
         assert bottom < level < top
         assert start == 0
-    totals = {float(line.get_xdata()[0]): float(line.get_ydata()[0]) for line in axes.lines if line.get_marker() == "D"}  # type: ignore[index]
+    totals = {float(line.get_xdata()[0]): float(line.get_ydata()[0]) for line in axes.lines if line.get_marker() == "D"}
     assert set(totals) == {88.0, 10.0}
     # the total on a level of its own
     assert all(not bottom <= level <= top for bottom, top, _ in bars.values() for level in totals.values())
