@@ -129,10 +129,11 @@ class OneBox:
         pid = self.node_pid(node)
         send([pid], signal.SIGKILL)
         wait_until(lambda: not is_alive(pid), 5)
-        frozen: set[int] = set()
-        while new := set(self.processes_of(node)) - frozen:  # again, for what was started in between
-            send(new, signal.SIGSTOP)
-            frozen |= new
+        while running := [pid for pid in self.processes_of(node) if state_of(pid) != "T"]:
+            # Again, for what was started in between; and a signal sent to a process that runs hasn't stopped it yet.
+            send(running, signal.SIGSTOP)
+            if not wait_until(lambda: all(state_of(pid) == "T" or not is_alive(pid) for pid in running), 10):
+                raise ClusterFailed(f"processes of {node} that don't stop: {running}", self._slurmd(node).log)
 
     def mark_down(self, node: str) -> None:
         """Tell SLURM that a node is down, so that its jobs are requeued now and not after the time-out."""
