@@ -59,6 +59,7 @@ def test_the_interactions_of_the_shipped_sweeps():
         "length": set(),
         "lora": set(),
         "micro-lora": set(),
+        "micro-replication": set(),
     }
 
 
