@@ -46,10 +46,15 @@ class Layout:
     """Number of every question's image, its cluster, shape (questions,)."""
     tasks: np.ndarray
     """Number of every question's suite and task, shape (questions,)."""
+    suites: np.ndarray | None = None
+    """Number of every question's suite, shape (questions,); None where there is one."""
+    sources: np.ndarray | None = None
+    """Number of every question's suite and source, shape (questions,); None where each suite has one."""
 
     def cut(self, position: np.ndarray) -> "Layout":
         """Of some of the questions."""
-        return Layout(self.images[position], self.tasks[position])
+        more = (None if each is None else each[position] for each in (self.suites, self.sources))
+        return Layout(self.images[position], self.tasks[position], *more)
 
 
 @dataclass(frozen=True)
@@ -102,10 +107,12 @@ class Tables:
 
     @cached_property
     def layout(self) -> Layout:
-        """Image and task of every question."""
+        """Image, task, suite and source of every question."""
         suite = self.questions["suite"].astype(str) + "/"
-        of = (pd.factorize(suite + self.questions[name].astype(str))[0] for name in ("image", "task"))
-        return Layout(*of)
+        images, tasks, sources = (
+            pd.factorize(suite + self.questions[name].astype(str))[0] for name in ("image", "task", "source")
+        )
+        return Layout(images, tasks, pd.factorize(suite)[0], sources)
 
     @cached_property
     def failed_checks(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from analysis.collected import Layout
+from analysis.scopes import shares_on
 from analysis.statistics import (
     LEVEL,
     BootstrapInterval,
@@ -95,8 +96,9 @@ def combine(
     """Add the parts up.
 
     Args:
-        weights: of all questions, shape (questions,); those that a part was not asked don't count.
-        layout: image and task of every question.
+        weights: of all questions, shape (questions,); those that a part was not asked don't count, suites keeping
+            their shares.
+        layout: image, task, suite and source of every question.
         factor: from the values to the metric's unit.
         paired: runs of equal seeds belong together. The same runs on several sides always do.
     """
@@ -111,7 +113,7 @@ def combine(
     parts, unpaired = _matched([replace(part, values=part.values.cut(position)) for part in parts], groups)
     if any(not part.values.found for part in parts):
         return Combined(parts=parts, unpaired=unpaired, reason="the sides have no finished seed in common")
-    share = weights[position] / weights[position].sum()
+    share = shares_on(weights, position, layout)
     pairs = _pairs(parts, groups)
     blank = Combined(
         parts=parts,
@@ -184,7 +186,11 @@ def bootstrap(
     ]
     own = layout.cut(combined.position)
     clusters = np.unique(own.images, return_inverse=True)[1]
-    matrix = np.stack([each[combined.position] for each in weights])
+    position = combined.position
+    matrix = np.zeros((len(weights), len(position)))
+    for row, each in zip(matrix, weights, strict=True):
+        inside = each[position] > 0
+        row[inside] = shares_on(each, position[inside], layout)
     return two_level_bootstrap(sides, clusters, matrix, paired=False, draws=draws, level=level, strata=own.tasks)
 
 

@@ -21,6 +21,7 @@ from analysis.combine import Combined, Part, question_interval
 from analysis.contrast_result import ContrastResult
 from analysis.contrasts import combine_declared, first_weights, parts_of
 from analysis.declared import declare
+from analysis.scopes import shares_on
 from analysis.statistics import MeanInterval, Term, linear_interval
 from analysis.values import Side, side_values
 
@@ -148,8 +149,7 @@ def _split(tables: Tables, result: ContrastResult) -> Split | None:
     combined = result.combined
     if combined.interval is None:
         return None
-    share = first_weights(tables)[combined.position]
-    share = 100.0 * share / share.sum()
+    share = 100.0 * shares_on(first_weights(tables), combined.position, tables.layout)
     read = [
         _read(tables, side, part, combined.position) for side, part in zip(result.sides, combined.parts, strict=True)
     ]

@@ -20,7 +20,11 @@ def interactions(tables: Tables) -> list[ContrastResult]:
 
     Each arm under its own protocol. Exploratory: nobody asked for them beforehand; p-values are adjusted together.
     """
-    declared = {_arms(each) for each in tables.study["contrasts"] if each.get("minus")}
+    declared = {
+        _arms(each)
+        for each in tables.study["contrasts"]
+        if each.get("minus") and each.get("metric", "accuracy") == "accuracy"
+    }
     found = [each for each in _two_by_twos(tables) if _arms(each) not in declared]
     return adjusted([contrast(tables, each, draws=0) for each in found])
 

@@ -47,6 +47,8 @@ def from_frames(
         questions: columns question, task, image; and source, suite, choices, answer, answer_letter where known.
         runs: columns run, arm, seed, state; by default the runs that have answers, all done.
         study: what ``study.json`` has: arms, protocols, rules, contrasts, claims; by default what the answers have.
+            An arm's own protocol is by default the first, by name, that all arms were asked under, else its own first;
+            the first rule by name decides.
         others: completions, traces, option_scores, training, stages, attempts.
 
     Raises:
@@ -71,14 +73,20 @@ def from_frames(
 
 def _default_study(frames: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     answers, runs = frames["answers"], frames["runs"]
-    protocols = {arm: str(of["protocol"].iloc[0]) for arm, of in answers.groupby("arm", observed=True)}
+    asked = {str(arm): set(of["protocol"].astype(str)) for arm, of in answers.groupby("arm", observed=True)}
+    shared = set.intersection(*asked.values()) if asked else set()
+    protocols = {arm: min(shared or of) for arm, of in asked.items()}
     names = list(dict.fromkeys(runs["arm"]))
     default = next(iter(protocols.values()), "default")
+    # what any checkpoint of an arm was asked, all of its checkpoints should have been
+    on_curve = answers.loc[answers["phase"] == "curve", ["arm", "suite", "question"]].drop_duplicates()
+    curve = {str(arm): len(of) for arm, of in on_curve.groupby("arm", observed=True)}
     return {
         "study": "frames",
         "title": "frames",
         "arms": [
-            {"name": arm, "levels": {}, "protocol": protocols.get(arm, default), "curve_questions": 0} for arm in names
+            {"name": arm, "levels": {}, "protocol": protocols.get(arm, default), "curve_questions": curve.get(arm, 0)}
+            for arm in names
         ],
         "factors": {},
         "protocols": {str(name): {"method": "generate"} for name in sorted({default, *answers["protocol"]})},

@@ -7,6 +7,7 @@ import numpy as np
 from analysis.collected import Layout
 from analysis.combine import Combined, Pair, question_interval, question_values
 from analysis.metrics import METRICS
+from analysis.scopes import shares_on
 from analysis.statistics import ClusteredInterval, McNemar, SignFlip, mcnemar_test, sign_flip_test
 
 
@@ -38,7 +39,7 @@ def pair_results(
     position = combined.position
     if not len(position):
         return ()
-    share = weights[position] / weights[position].sum()
+    share = shares_on(weights, position, layout)
     return tuple(_pair(combined, pair, share, layout.cut(position), metric, level) for pair in combined.pairs)
 
 

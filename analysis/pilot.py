@@ -12,7 +12,7 @@ from analysis.combine import Combined, question_interval
 from analysis.contrasts import contrast
 from analysis.metrics import METRICS
 from analysis.planned import Spread, declared_spread
-from analysis.scopes import scopes
+from analysis.scopes import scopes, shares_on
 from analysis.statistics import LEVEL
 
 LARGEST_CORRELATION = 0.99
@@ -60,8 +60,7 @@ def measured_spread(tables: Tables, declared: Mapping[str, Any], power: Mapping[
 
 def _share(tables: Tables, combined: Combined) -> np.ndarray:
     """Weights of the questions that entered, shape (questions,), summing to 1."""
-    weights = next(iter(scopes(tables.questions).values()))[combined.position]
-    return weights / weights.sum()
+    return shares_on(next(iter(scopes(tables.questions).values())), combined.position, tables.layout)
 
 
 def _correlation(

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from analysis.collected import Tables
+from analysis.declared import checked
 
 Status = Literal["confirmatory", "exploratory"]
 
@@ -24,8 +25,12 @@ def standing(tables: Tables, contrast: Mapping[str, Any]) -> Standing:
     """How a contrast stands.
 
     It is confirmatory where its registration was committed before the first attempt of every evaluation that it reads,
-    attempts that failed included: what was looked at first can't be confirmed afterwards.
+    attempts that failed included: what was looked at first can't be confirmed afterwards. Neither can another contrast
+    under a registered one's name.
     """
+    declared = [each for each in tables.study["contrasts"] if each["name"] == contrast["name"]]
+    if declared and any(checked(tables, each) != checked(tables, contrast) for each in declared):
+        return Standing("exploratory", "it is not what the study declares under its name")
     found = tables.study["registration"]["contrasts"].get(contrast["name"])
     if found is None:
         return Standing("exploratory", "no registration was collected")

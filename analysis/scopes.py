@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from analysis.collected import Layout
+
 OVERALL = "overall"
 """Every question counts the same."""
 MICRO = "micro"
@@ -44,6 +46,17 @@ def scopes(questions: pd.DataFrame) -> Weights:
     return {SUITES: np.mean([made[suite] for suite in suites], axis=0), **made}
 
 
+def name_twice(questions: pd.DataFrame) -> str:
+    """The first task that has the name of another score of its suite, which it would stand in for; empty without."""
+    for _, of in questions.groupby("suite", sort=False, observed=True):
+        sources = set(of["source"])
+        taken = {OVERALL, MICRO} | ({BENCHMARK, *sources} if sources == set(BENCHMARK_WEIGHTS) else set())
+        for task in dict.fromkeys(of["task"].astype(str)):
+            if task in taken:
+                return task
+    return ""
+
+
 def _of_suite(questions: pd.DataFrame) -> Weights:
     ones = np.ones(len(questions))
     tasks, sources = questions["task"].to_numpy(), questions["source"].to_numpy()
@@ -58,6 +71,36 @@ def _of_suite(questions: pd.DataFrame) -> Weights:
 def _shares(weights: np.ndarray) -> np.ndarray:
     total = weights.sum()
     return weights / total if total else weights
+
+
+def shares_on(weights: np.ndarray, position: np.ndarray, layout: Layout) -> np.ndarray:
+    """Weights of a score over some of its questions only, as over a curve's.
+
+    Suites keep their shares of the score, and so do the sources within a suite that the score weighs differently: a
+    mean of suites is still one on questions of which one suite has most.
+
+    Args:
+        weights: of all questions, shape (questions,).
+        position: those that it is over, each with a weight above 0, shape (n,).
+        layout: of all questions.
+
+    Returns:
+        Shape (n,); they add up to 1.
+    """
+    kept = weights[position]
+    if layout.suites is None or len(position) == np.count_nonzero(weights):
+        return kept / kept.sum()
+    blocks = layout.suites.astype(np.int64)
+    if layout.sources is not None:
+        first = int(blocks.max()) + 1
+        for suite in np.unique(layout.suites[position]):
+            own = (layout.suites == suite) & (weights > 0.0)
+            if not np.allclose(weights[own], weights[own][0], rtol=1e-9, atol=0.0):
+                blocks[own] = first + layout.sources[own]
+    whole = np.bincount(blocks, weights)
+    here = np.bincount(blocks[position], kept, len(whole))
+    scaled = kept * whole[blocks[position]] / here[blocks[position]]
+    return scaled / scaled.sum()
 
 
 def weighted_mean(values: np.ndarray, weights: np.ndarray) -> float:

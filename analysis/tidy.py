@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.collected import KEYS, CollectedError, Tables, mend
+from analysis.scopes import name_twice
 
 # One question may be drawn twice within an optimiser step, so these two are sorted by their key but may
 # repeat it.
@@ -30,8 +31,15 @@ def assemble(study: dict[str, Any], frames: dict[str, pd.DataFrame], where: Call
         where: what a table is called in errors.
 
     Raises:
-        CollectedError: a row of an arm, run or question that there isn't, or runs that can't be told apart.
+        CollectedError: a row of an arm, run or question that there isn't, runs that can't be told apart, or a task
+            that is called as a total.
     """
+    if task := name_twice(frames["questions"]):
+        # it would be shown, and decided on, in place of that score
+        raise CollectedError(
+            f"{where('questions')}: the task {task!r} has the name of a score over several tasks; give the task another"
+            " name"
+        )
     arms, runs = {arm["name"] for arm in study["arms"]}, set(frames["runs"]["run"])
     for name, frame in frames.items():
         if "arm" in frame and (strangers := sorted(set(frame["arm"].unique()) - arms)):
@@ -116,6 +124,8 @@ def sorted_rows(frame: pd.DataFrame, name: str, where: str) -> pd.DataFrame:
         raise CollectedError(
             f"{where}: 'correct' is {frame.loc[odd, 'correct'].iloc[0]} in the row {row}; true or false"
         )
+    if name == "answers":
+        frame = frame.assign(correct=frame["correct"].astype(bool))
     if name in LARGE:
         frame = frame.assign(**{str(name): _words(column) for name, column in frame.items() if _is_words(column)})
     # The order of rows in a file must change nothing, not even the last bit of a sum.
@@ -139,9 +149,11 @@ def _is_words(column: pd.Series) -> bool:
 
 
 def _words(column: pd.Series) -> pd.Series:
-    """Categories in alphabetical order, so that equal tables have equal codes."""
+    """Categories in alphabetical order, so that equal tables have equal codes; numbers held as objects are numbers."""
     categories = column.astype("category").cat
-    return categories.set_categories(sorted(map(str, categories.categories)))
+    if not all(isinstance(each, str) for each in categories.categories):
+        return column.infer_objects()
+    return categories.set_categories(sorted(categories.categories))
 
 
 def _sortable(column: pd.Series) -> np.ndarray:

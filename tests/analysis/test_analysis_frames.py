@@ -201,3 +201,59 @@ def test_a_stored_order_of_questions_changes_nothing() -> None:
     pd.testing.assert_frame_equal(turned.answers, tables.answers)
     pd.testing.assert_frame_equal(turned.questions, tables.questions)
     np.testing.assert_array_equal(turned.layout.images, tables.layout.images)
+
+
+def test_objects_are_read_as_what_they_hold() -> None:
+    """Of other sources right and wrong often come as objects, and so do numbers of questions."""
+    answers, asked = minimal()
+    expected = from_frames(answers, asked)
+    for kind in ({"correct": object}, {"correct": "boolean"}, {"correct": float}, {"question": object}):
+        tables = from_frames(answers.astype(kind), asked.astype({"question": kind.get("question", int)}))
+        found = [contrast(each, declare(each, "a", "b"), draws=50) for each in (tables, expected)]
+        assert found[0].interval == found[1].interval
+        assert found[0].bootstrap == found[1].bootstrap
+
+
+@pytest.mark.parametrize(("task", "source"), [("overall", "x"), ("micro", "x"), ("benchmark", None), ("COCO", None)])
+def test_a_task_called_as_a_total_is_refused(task: str, source: str | None) -> None:
+    """It would have stood in for the score over all questions, and decided the contrasts."""
+    answers, asked = minimal()
+    sources = [source or ("ADE20K", "COCO", "Omni3D")[i % 3] for i in range(SIZE)]
+    asked = asked.assign(task=[task if i < 4 else "Count" for i in range(SIZE)], source=sources)
+    with pytest.raises(CollectedError, match=rf"frame questions: the task '{task}' has the name of a score"):
+        from_frames(answers, asked)
+
+
+def curve() -> pd.DataFrame:
+    answers, _ = minimal()
+    later = [answers[answers["question"] < 9].assign(phase="curve", step=step) for step in (0, 5, 10)]
+    later[2]["correct"] = later[2]["question"] % 2 == 0
+    return pd.concat([answers.assign(phase="final", step=15), *later])
+
+
+def test_checkpoints_of_a_curve_are_compared_on_its_questions() -> None:
+    answers, asked = curve(), minimal()[1]
+    tables = from_frames(answers, asked)
+    result = contrast(tables, declare(tables, "a", "b", checkpoint="mean_last", last_k=2), draws=0)
+    rows = answers[answers["step"].isin([5, 10])]
+    means = 100 * rows.groupby(["arm", "seed"])["correct"].mean()
+    assert len(result.combined.position) == 9
+    assert result.interval.mean == pytest.approx(means["a"].mean() - means["b"].mean())
+
+
+def test_a_checkpoint_that_lacks_a_question_is_lost_not_cut() -> None:
+    answers, asked = curve(), minimal()[1]
+    gap = (answers["run"] == "a/seed=1") & (answers["step"] == 5) & (answers["question"] > 3)
+    tables = from_frames(answers[~gap], asked)
+    result = contrast(tables, declare(tables, {"arm": "a", "step": 5}, {"arm": "b", "step": 5}), draws=0)
+    assert result.lost == {"a/seed=1": "4 of 9 questions answered"}
+    assert (result.ns, len(result.combined.position)) == ((2, 3), 9)
+
+
+def test_arms_are_judged_by_the_protocol_that_all_were_asked_under() -> None:
+    answers, asked = minimal()
+    other = answers[answers["arm"] == "a"].assign(protocol="another", correct=True)
+    tables = from_frames(pd.concat([answers.assign(protocol="plain"), other]), asked)
+    assert [tables.own_protocol(arm) for arm in tables.arms] == ["plain"] * 3
+    apart = from_frames(pd.concat([answers[answers["arm"] != "a"].assign(protocol="plain"), other]), asked)
+    assert {arm: apart.own_protocol(arm) for arm in apart.arms} == {"a": "another", "b": "plain", "base": "plain"}

@@ -169,3 +169,48 @@ def test_totals_of_two_suites_are_not_held_against_each_other() -> None:
     lowest = {name for name, each in found.items() if each.lowest}
     assert "t" in lowest
     assert not lowest & {"s: benchmark", "t: benchmark"}
+
+
+def test_suites_keep_their_shares_on_questions_of_which_one_has_most() -> None:
+    """A curve over 15 of big's 20 questions and 1 of little's 3 is still the mean of two suites."""
+    asked, answers = two_suites()
+    kept = ((answers["suite"] == "big") & (answers["question"] < 15)) | (
+        (answers["suite"] == "little") & (answers["question"] == 1)
+    )
+    tables = from_frames(
+        pd.concat([answers.assign(phase="final", step=9), answers[kept].assign(phase="curve", step=5)]), asked
+    )
+    step = {"a": {"arm": "a", "step": 5}, "b": {"arm": "b", "step": 5}, "pairing": "seed"}
+    (result,) = contrasts(with_contrasts(tables, step), draws=50)
+    by_suite = answers[kept].groupby(["arm", "seed", "suite"])["correct"].mean() * 100
+    means = by_suite.groupby(["arm", "seed"]).mean()
+    expected = stats.ttest_rel(means["a"], means["b"]).confidence_interval(0.95)
+    assert (result.interval.low, result.interval.high) == (pytest.approx(expected[0]), pytest.approx(expected[1]))
+    assert result.bootstrap.estimate == pytest.approx(result.interval.mean)
+    assert [pair.interval.mean for pair in result.checkpoints] == pytest.approx(list(means["a"] - means["b"]))
+
+
+def test_the_benchmarks_total_keeps_its_formula_on_some_questions() -> None:
+    sources = ["ADE20K"] * 8 + ["COCO"] * 5 + ["Omni3D"] * 10
+    kept = [0, 1, 2, 3, 4, 5, 6, 8, 13, 14]
+    asked, rows = questions(source=sources), rows_of(VALUES)
+    rows = pd.concat(
+        [rows.assign(phase="final", step=9), rows[rows["question"].isin(kept)].assign(phase="curve", step=5)]
+    )
+    tables = from_frames(rows, asked, runs_of(VALUES))
+    step = {"a": {"arm": "a", "step": 5}, "b": {"arm": "b", "step": 5}}
+    results = contrasts(with_contrasts(tables, step), draws=0)
+    (total,) = (each for each in by_scope(tables, results, draws=50) if each.scope == "benchmark")
+
+    def score(right: list[int]) -> float:
+        means = {name: np.mean([right[i] for i in kept if sources[i] == name]) for name in set(sources)}
+        return 100 * ((means["ADE20K"] + means["COCO"]) / 2 + means["Omni3D"]) / 2
+
+    a, b = ([score(right) for right in VALUES[arm].values()] for arm in "ab")
+    expected = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+    interval = total.combined.interval
+    assert (interval.low, interval.high) == (pytest.approx(expected[0]), pytest.approx(expected[1]))
+    assert total.bootstrap.estimate == pytest.approx(np.mean(a) - np.mean(b))
+    # all questions count the same in the first score, whatever their sources
+    plain = [[100 * np.mean([right[i] for i in kept]) for right in VALUES[arm].values()] for arm in "ab"]
+    assert results[0].interval.mean == pytest.approx(np.mean(plain[0]) - np.mean(plain[1]))

@@ -98,3 +98,10 @@ def test_other_factors_stay_where_they_are_and_are_named() -> None:
     assert names["start=t x training=g"] == {"bns", "bgs", "tns", "tgs"}
     assert names["start=t x training=g (size=l)"] == {"bnl", "bgl", "tnl", "tgl"}
     assert len(names) == 6  # three pairs of factors, each at two levels of the third
+
+
+def test_a_declared_one_in_another_metric_does_not_hide_the_one_in_accuracy() -> None:
+    tables = small(VALUES, study=study())
+    minus = {"a": "base+grpo", "b": "base"}
+    with_contrasts(tables, {"a": "tuned+grpo", "b": "tuned", "minus": minus, "metric": "tokens", "name": "length"})
+    assert [result.metric for result in interactions(tables)] == ["accuracy"]

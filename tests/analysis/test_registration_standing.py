@@ -61,6 +61,20 @@ def test_an_uncommitted_registration_says_why() -> None:
     assert (found.status, found.reason) == ("exploratory", "the file has other content than the commit")
 
 
+def test_another_contrast_under_a_registered_name_is_exploratory() -> None:
+    """The name and what it reads are taken over, the metric or the pairing is changed after the fact."""
+    frame = pd.DataFrame(ATTEMPTS, columns=["stage", "attempt", "start", "state"])
+    entry = {"commit": "abc", "committed": "2026-01-01T00:00:00+00:00", "reason": ""}
+    study = {"registration": {"file": "r.json", "contrasts": {"m": entry}}}
+    tables = from_frames(rows_of(VALUES), questions(), runs_of(VALUES), study, attempts=frame)
+    registered = {"name": "m", "a": "a", "b": "b", "reads": ["evaluate-1"]}
+    tables.study["contrasts"] = [registered]
+    assert contrast(tables, registered, draws=0).standing.status == "confirmatory"
+    for change in ({"pairing": "seed"}, {"alpha": 0.1}, {"b": "a", "a": "b"}, {"margin": 3.0}):
+        found = contrast(tables, registered | change, draws=0).standing
+        assert (found.status, found.reason) == ("exploratory", "it is not what the study declares under its name")
+
+
 def test_without_any_registration_it_is_exploratory() -> None:
     tables = from_frames(rows_of(VALUES), questions(), runs_of(VALUES))
     result = contrast(tables, declare(tables, "a", "b"), draws=0)
