@@ -136,7 +136,7 @@ def _mean_of(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Positions and values of one run, the mean over some of its checkpoints; only questions that each of them has."""
     wide = _wide(tables, side, metric, run)
-    if not set(steps) <= set(wide.index):
+    if not set(steps) <= set(wide.index):  # the metric wasn't measured there, or not by this rule
         return np.arange(0), np.zeros(0)
     return wide.columns.to_numpy(), wide.loc[list(steps)].to_numpy().mean(axis=0)
 
@@ -147,6 +147,8 @@ def _wide(tables: Tables, side: Side, metric: str, run: str) -> pd.DataFrame:
     rows: pd.DataFrame = tables.rows(measured.table, run, "curve", None, side.protocol)
     if side.rule is not None and measured.table == "answers":
         rows = rows[rows["rule"] == side.rule]
+    if measured.column not in rows:  # frames of somebody's own may lack what nobody asked for
+        return pd.DataFrame()
     values = rows[measured.column].astype(float)
     values = values if measured.empty is None else values.fillna(measured.empty)
     table = pd.DataFrame({"step": rows["step"], "position": rows["position"], "value": values})

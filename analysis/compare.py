@@ -150,7 +150,7 @@ def compare(source: Path | Tables, out: Path | None = None, draws: int = DRAWS) 
     if isinstance(source, Tables):
         if out is None:
             raise ValueError("tables at hand have no folder; say with out where the comparison goes")
-        tables, folder, out = source, Path(out), Path(out)
+        tables, folder, out = source, None, Path(out)
     else:
         folder = Path(source)
         tables, out = load(folder), folder if out is None else Path(out)

@@ -53,7 +53,7 @@ class File:
 
 
 def dictionary(
-    folder: Path,
+    folder: Path | None,
     tables: Sequence[Table],
     figures: Mapping[str, pd.DataFrame] | None = None,
     estimates: Path | None = None,
@@ -61,7 +61,7 @@ def dictionary(
     """The page, as Markdown.
 
     Args:
-        folder: with the collected parquet files.
+        folder: with the collected parquet files; None for tables at hand, which have none.
         tables: that were made of them; each is a CSV file with the columns of its frame.
         figures: the frame behind each figure by the figure's name; each is a CSV file.
         estimates: the file of all numbers; ``estimates.parquet`` in ``folder`` when left out.
@@ -94,7 +94,7 @@ def undescribed(files: Sequence[File]) -> list[str]:
 
 
 def dictionary_files(
-    folder: Path,
+    folder: Path | None,
     tables: Sequence[Table],
     figures: Mapping[str, pd.DataFrame] | None = None,
     estimates: Path | None = None,
@@ -104,10 +104,12 @@ def dictionary_files(
     Raises:
         FileNotFoundError: a collected table is missing.
     """
-    for name, keys in KEYS.items():
-        yield File(f"{name}.parquet", "Collected.", _of_schema(pq.read_schema(folder / f"{name}.parquet"), keys))
-    path = estimates or folder / f"{ESTIMATES}.parquet"
-    if path.exists():
+    path = estimates
+    if folder is not None:
+        for name, keys in KEYS.items():
+            yield File(f"{name}.parquet", "Collected.", _of_schema(pq.read_schema(folder / f"{name}.parquet"), keys))
+        path = estimates or folder / f"{ESTIMATES}.parquet"
+    if path is not None and path.exists():
         about = "Every number of every table."
         yield File(path.name, about, _of_schema(pq.read_schema(path), ("table", "row", "column")))
     for table in tables:

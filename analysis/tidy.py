@@ -17,7 +17,7 @@ _REPEATING = ("completions", "traces")
 # on the disk, as no number is made of it here.
 LARGE = ("answers", "completions", "option_scores", "traces")
 
-_NEEDED = {"answers": ("correct",), "questions": ("task", "image")}
+_NEEDED = {"answers": ("correct", "protocol", "suite"), "questions": ("task", "image")}
 _PHASES = ("final", "curve", "rollout")
 
 # An arm without randomness has no seed, a rollout neither protocol nor suite.

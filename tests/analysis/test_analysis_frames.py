@@ -10,7 +10,18 @@ import pyarrow.parquet as pq
 import pytest
 from small_study import SIZE, draw, percent, questions, rows_of, runs_of, small
 
-from analysis import CollectedError, analyse, arm_table, contrast, contrasts, declare, from_frames, load, run_scores
+from analysis import (
+    CollectedError,
+    analyse,
+    arm_table,
+    compare,
+    contrast,
+    contrasts,
+    declare,
+    from_frames,
+    load,
+    run_scores,
+)
 
 VALUES = draw(5, a=(3, 0.75), b=(3, 0.45), base=(0, 0.3))
 
@@ -57,9 +68,9 @@ def test_a_frame_without_a_column_that_it_needs_names_it(column: str) -> None:
         from_frames(answers.drop(columns=column), asked)
 
 
-@pytest.mark.parametrize("column", ["correct", "question", "rule", "run"])
+@pytest.mark.parametrize("column", ["correct", "question", "rule", "run", "protocol", "suite"])
 def test_a_missing_value_names_the_row(column: str) -> None:
-    answers = rows_of(VALUES, rule="r").astype({"correct": object, "question": object})
+    answers = rows_of(VALUES, rule="r", protocol="p").astype({"correct": object, "question": object})
     answers.loc[17, column] = None
     with pytest.raises(CollectedError, match=rf"frame answers: the row .* has no '{column}'") as caught:
         from_frames(answers, questions(), runs_of(VALUES))
@@ -257,3 +268,22 @@ def test_arms_are_judged_by_the_protocol_that_all_were_asked_under() -> None:
     assert [tables.own_protocol(arm) for arm in tables.arms] == ["plain"] * 3
     apart = from_frames(pd.concat([answers[answers["arm"] != "a"].assign(protocol="plain"), other]), asked)
     assert {arm: apart.own_protocol(arm) for arm in apart.arms} == {"a": "another", "b": "plain", "base": "plain"}
+
+
+def test_frames_are_compared_like_a_folder(tmp_path: Path) -> None:
+    tables = from_frames(*minimal())
+    tables.study["contrasts"] = [declare(tables, "a", "b", margin=5.0)]
+    compared = compare(tables, tmp_path, draws=20)
+    assert all(path.exists() for path in compared.paths)
+    page = compared.dictionary.read_text(encoding="utf-8")
+    assert "## estimates.parquet" in page
+    assert "## runs.parquet" not in page  # there is no such file
+    with pytest.raises(ValueError, match="say with out where the comparison goes"):
+        compare(tables)
+
+
+@pytest.mark.parametrize("rule", ["last", "mean_last", "best_half"])
+def test_a_metric_that_the_frames_lack_is_no_result_under_any_checkpoint_rule(rule: str) -> None:
+    tables = from_frames(curve(), minimal()[1])
+    result = contrast(tables, declare(tables, "a", "b", metric="tokens", checkpoint=rule), draws=0)
+    assert (result.interval, len(result.lost), result.planned) == (None, 6, 6)
