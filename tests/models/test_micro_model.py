@@ -3,6 +3,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 import torch
 from peft import PeftModel, get_peft_model
 from transformers import AutoModelForImageTextToText, AutoTokenizer, Qwen2VLForConditionalGeneration
@@ -12,6 +13,7 @@ from harness.models.checkpoint import checkpoint_path, load_model
 from harness.models.micro import build_model, build_processor, build_tokenizer
 from harness.models.processor import load_processor
 from harness.models.prompts import PROMPT_STYLES
+from harness.models.runtime import prepare_process
 from harness.study.sources import PretrainSettings
 from harness.study.stage import Stage
 from harness.study.training import LoraSettings
@@ -108,3 +110,10 @@ def test_the_shipped_base_is_the_default_recipes(base: Path) -> None:
     trained = load_model(checkpoint_path(base)).state_dict()
     assert {name: tensor.shape for name, tensor in start.items()} == {n: t.shape for n, t in trained.items()}
     assert all(tensor.isfinite().all() for tensor in trained.values())
+
+
+def test_float32_is_not_rounded_to_tf32_on_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # torch's default
+    prepare_process()
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32

@@ -49,7 +49,7 @@ def test_gpu_time_of_grpo_by_hand(plan):
     decoded = rollouts * token * 128
     peak = 989e12 * 2
     low = 10 * (passed / (0.40 * peak) + decoded / (0.02 * peak))
-    high = 10 * (passed / (0.10 * peak) + decoded / (0.001 * peak))
+    high = 10 * (passed / (0.05 * peak) + decoded / (0.001 * peak))
     found = assume(stage, made.stages)
     assert (found.low, found.high, found.gpus) == (pytest.approx(low), pytest.approx(high), 2)
     told = estimate(made)[stage.id]
@@ -73,7 +73,7 @@ def test_gpu_time_of_an_evaluation_by_hand(plan):
         )
         found = assume(stage, made.stages)
         assert found.low == pytest.approx(questions * (passed / 0.40 + decoded / 0.02) / 989e12)
-        assert found.high == pytest.approx(questions * (passed / 0.10 + decoded / 0.001) / 989e12)
+        assert found.high == pytest.approx(questions * (passed / 0.05 + decoded / 0.001) / 989e12)
         assert found.gpus == 1
 
 

@@ -26,7 +26,7 @@ def batches(
     compute_loss = SFTTrainer.compute_loss
 
     def spy(self, model, inputs, *args, **kwargs):
-        seen.append({name: tensor.clone() for name, tensor in inputs.items() if isinstance(tensor, torch.Tensor)})
+        seen.append({name: tensor.clone().cpu() for name, tensor in inputs.items() if isinstance(tensor, torch.Tensor)})
         return compute_loss(self, model, inputs, *args, **kwargs)
 
     monkeypatch.setattr(SFTTrainer, "compute_loss", spy)

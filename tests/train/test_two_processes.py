@@ -53,7 +53,9 @@ def run_with(base: Path, world: Path, tmp_path_factory: pytest.TempPathFactory) 
             }
             place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "MASTER_ADDR": "127.0.0.1"}
             variables = {name: str(value) for name, value in place.items()} if processes > 1 else {}
-            environment = {**os.environ, **variables, "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+            # on the CPU everywhere: NCCL wants a GPU for each process, and this machine may have one
+            fixed = {"MASTER_PORT": port, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+            environment = {**os.environ, **variables, **fixed}
             script = Path(__file__).with_name("two_process_stage.py")
             command = [sys.executable, str(script), json.dumps(given)]
             started.append(subprocess.Popen(command, env=environment, cwd=Path(__file__).parents[2]))
