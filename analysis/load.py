@@ -59,7 +59,8 @@ def from_frames(
         raise TypeError(f"no table {strangers[0]!r}; there are answers, questions, runs, {', '.join(OPTIONAL)}")
     plain = {"seed": None, "protocol": "default", "rule": "default", "phase": "final", "step": 0, "suite": "default"}
     answers = _with_defaults(answers, plain | {"status": "ok", "study": "frames"})
-    questions = _with_defaults(questions, {"suite": "default", "source": "", "choices": None, "answer": None})
+    unknown = dict.fromkeys(("choices", "answer", "answer_letter"))
+    questions = _with_defaults(questions, {"suite": "default", "source": ""} | unknown)
     if runs is None:
         runs = answers[["run", "arm", "seed"]].drop_duplicates()
     runs = _with_defaults(runs, {"seed": None, "state": "done", "reason": "", "checks": None})

@@ -159,19 +159,25 @@ def references(questions: pd.DataFrame, weights: Weights) -> tuple[Reference, ..
         if not each.any() or questions["choices"].isna().any():
             continue
         chance[scope] = 100.0 * weighted_mean(1.0 / questions["choices"].map(len).to_numpy(), each)
-        constant[scope], details[scope] = _best_constant(questions, each)
+        if (best := _best_constant(questions, each)) is not None:
+            constant[scope], details[scope] = best
     return Reference("chance", chance), Reference("best constant answer", constant, details)
 
 
-def _best_constant(questions: pd.DataFrame, weights: np.ndarray) -> tuple[float, str]:
+def _best_constant(questions: pd.DataFrame, weights: np.ndarray) -> tuple[float, str] | None:
+    """Its score and what it is; None where the right answers aren't known."""
     candidates = []
     for column, described in (("answer", "the option {!r}"), ("answer_letter", "the letter {}")):
+        if questions.loc[weights > 0, column].isna().any():
+            continue  # of those known alone it would come out too low
         shares = pd.Series(weights).groupby(questions[column].to_numpy()).sum()
         for value, share in shares.items():
             # "(C)" or "C": the letter alone reads better.
             shown = str(value).strip("()") if column == "answer_letter" else str(value)
             # equal shares are equal whatever the order they were summed in, and the option goes first
             candidates.append((-round(float(share), 12), column != "answer", shown, described.format(shown)))
+    if not candidates:
+        return None
     share, _, _, detail = min(candidates)
     return -100.0 * share, f"always {detail}"
 

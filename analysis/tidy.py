@@ -126,6 +126,9 @@ def sorted_rows(frame: pd.DataFrame, name: str, where: str) -> pd.DataFrame:
         )
     if name == "answers":
         frame = frame.assign(correct=frame["correct"].astype(bool))
+    if "choices" in frame and (odd := frame["choices"].dropna().map(len) == 0).any():
+        row = frame.loc[odd.index[odd], list(keys)].iloc[0].to_dict()
+        raise CollectedError(f"{where}: 'choices' is empty in the row {row}; leave it out where it isn't known")
     if name in LARGE:
         frame = frame.assign(**{str(name): _words(column) for name, column in frame.items() if _is_words(column)})
     # The order of rows in a file must change nothing, not even the last bit of a sum.

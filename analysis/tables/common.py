@@ -58,7 +58,8 @@ def chance_text(table: ArmTable) -> str:
         for scope in table.scopes
         if scope in constant.cells
     )
-    return f"Chance: {number(chance.cells[first])} % {first}. Best constant answer in %: {described}."
+    constants = f"in %: {described}" if described else "is unknown, as the right answers are"
+    return f"Chance: {number(chance.cells[first])} % {first}. Best constant answer {constants}."
 
 
 def short_chance(table: ArmTable) -> str:

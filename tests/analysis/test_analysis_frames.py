@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from small_study import SIZE, draw, percent, questions, rows_of, runs_of, small
+from small_study import SIZE, TASKS, draw, percent, questions, rows_of, runs_of, small
 
 from analysis import (
     CollectedError,
@@ -287,3 +287,22 @@ def test_a_metric_that_the_frames_lack_is_no_result_under_any_checkpoint_rule(ru
     tables = from_frames(curve(), minimal()[1])
     result = contrast(tables, declare(tables, "a", "b", metric="tokens", checkpoint=rule), draws=0)
     assert (result.interval, len(result.lost), result.planned) == (None, 6, 6)
+
+
+def test_references_are_of_what_is_known_of_the_questions(tmp_path: Path) -> None:
+    """Options without right answers give chance alone; of some right answers no constant is scored on all."""
+    answers, asked = minimal()
+    asked["choices"] = [["1", "2", "3", "4"] if i % 2 else ["1", "2"] for i in range(SIZE)]
+    chance, constant = arm_table(from_frames(answers, asked)).references
+    assert chance.cells["overall"] == pytest.approx(100 * (12 / 2 + 11 / 4) / SIZE)
+    assert constant.cells == {}
+    footers = compare(from_frames(answers, asked), tmp_path, draws=0).sheets["arms"].footers
+    assert any("Best constant answer is unknown, as the right answers are." in each for each in footers)
+    asked["answer"] = ["1"] * 20 + ["2"] * 3
+    assert arm_table(from_frames(answers, asked)).references[1].cells["overall"] == pytest.approx(100 * 20 / SIZE)
+    asked.loc[22, "answer"] = None
+    known = arm_table(from_frames(answers, asked)).references[1].cells
+    assert set(known) == {"Count"} - {TASKS[22]} | {"Depth"} - {TASKS[22]}
+    asked.at[3, "choices"] = []
+    with pytest.raises(CollectedError, match=r"'choices' is empty in the row .*'question': 3"):
+        from_frames(answers, asked)
