@@ -1,5 +1,6 @@
 """A contrast as declared: every field there, and every value one that means something."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,13 +55,15 @@ def checked(tables: Tables, declared: Mapping[str, Any]) -> dict[str, Any]:
     for exclusion in found["exclusions"]:
         if exclusion != FAILED_CHECKS:
             raise fail("exclusions", exclusion, f"one of {FAILED_CHECKS}")
-    for field in ("alpha", "margin", "seed_sd", "last_k"):
-        if not isinstance(found[field], int | float | None):
+    for field, kind in (("alpha", int | float), ("margin", int | float | None), ("seed_sd", int | float | None)):
+        if not isinstance(found[field], kind):
             raise fail(field, found[field], "a number")
+    if not isinstance(found["last_k"], int):
+        raise fail("last_k", found["last_k"], "a whole number")
     if not 0.0 < found["alpha"] < 0.5:
         raise fail("alpha", found["alpha"], "above 0 and below 0.5")
     for field in ("margin", "seed_sd"):
-        if found[field] is not None and not found[field] > 0.0:
+        if found[field] is not None and not 0.0 < found[field] < math.inf:
             raise fail(field, found[field], "a number above 0, or None")
     if found["last_k"] < 1:
         raise fail("last_k", found["last_k"], "1 or more checkpoints")

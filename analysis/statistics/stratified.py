@@ -29,8 +29,8 @@ def stratified_interval(
         strata: stratum (task) of each question, shape (n,).
 
     Returns:
-        ``sd`` is that of ``n w_i (x_i - m_h)``. With one cluster, or a stratum of one cluster of its own, there is no
-        interval.
+        ``sd`` is that of ``n w_i (x_i - m_h)``. With one cluster, or a stratum that has one alone, shared or not, there
+        is no interval: about that stratum's mean its one cluster tells no spread.
 
     Raises:
         ValueError: shapes that differ, weights that are not positive, nothing to average.
@@ -51,12 +51,14 @@ def stratified_interval(
     home = np.full(count, -1)
     home[cluster] = number
     mean, sd = float(share @ array), sample_sd(n * deviations) if n > 1 else None
+    held = np.unique(np.stack([number, cluster]), axis=1)[0]
+    known = bool(np.bincount(held, minlength=len(total)).min() > 1)
     if (home[cluster] == number).all():
         inside = np.bincount(home, minlength=len(total))
-        df, known = float(count - len(total)), bool(inside.min() > 1)
+        df = float(count - len(total))
         factor = np.where(inside > 1, inside / np.maximum(inside - 1, 1), 1.0)[home]
     else:
-        df, known = float(count - 1), count > 1
+        df = float(count - 1)
         factor = np.full(count, count / max(count - 1, 1) * ((n - 1) / (n - len(total)) if n > len(total) else 1.0))
     if not known:
         return ClusteredInterval(mean, n, sd, None, None, None, None, level, count)

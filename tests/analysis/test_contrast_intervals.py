@@ -1,5 +1,6 @@
 """Every interval of a contrast against scipy, statsmodels or its formula written out, on a small lopsided study."""
 
+import itertools
 import math
 
 import numpy as np
@@ -210,7 +211,8 @@ def test_the_two_level_bootstrap_knows_who_is_constant_and_who_is_paired() -> No
 def test_a_question_weighs_by_its_suite() -> None:
     """Two suites of 5 and 18 questions: the first score is the mean of their means, and the clusters' error follows."""
     suites = ["s"] * 18 + ["t"] * 5
-    asked = questions(suite=suites, question=[*range(18), *range(5)])
+    images = (*IMAGES[:18], 8, 8, 9, 9, 9)
+    asked = questions(suite=suites, question=[*range(18), *range(5)], image=[f"{i}.png" for i in images])
     answers = rows_of({"tuned": VALUES["tuned"], "base": VALUES["base"]})
     place = answers["question"]
     answers = answers.assign(suite=np.where(place < 18, "s", "t"), question=np.where(place < 18, place, place - 18))
@@ -228,8 +230,26 @@ def test_a_question_weighs_by_its_suite() -> None:
         own = float(weights[inside] @ difference[inside] / weights[inside].sum())
         total += own * weights[inside].sum()
         deviations[inside] = weights[inside] * (difference[inside] - own)
-    by_image = [deviations[np.array(IMAGES) == image].sum() for image in set(IMAGES)]
-    error = math.sqrt(9 / 8 * 22 / (23 - len(set(strata))) * sum(each**2 for each in by_image))
+    by_image = [deviations[np.array(images) == image].sum() for image in set(images)]
+    error = math.sqrt(10 / 9 * 22 / (23 - len(set(strata))) * sum(each**2 for each in by_image))
     assert total == pytest.approx(mean)
     assert result.interval.mean == pytest.approx(mean)
     assert result.interval.standard_error == pytest.approx(error)
+    sums = [(weights * difference)[np.array(images) == image].sum() for image in set(images)]
+    flips = np.array([np.dot(signs, sums) for signs in itertools.product((-1, 1), repeat=len(sums))])
+    assert result.checkpoints[0].sign_flip.p == pytest.approx(np.mean(np.abs(flips) > abs(sum(sums)) - 1e-9))
+
+
+def test_a_suite_of_one_image_leaves_no_interval_over_questions() -> None:
+    """Half of the score hangs on one image, whose mean would be taken for known."""
+    suites = ["s"] * 18 + ["t"] * 5
+    asked = questions(suite=suites, question=[*range(18), *range(5)])
+    answers = rows_of({"tuned": VALUES["tuned"], "base": VALUES["base"]})
+    place = answers["question"]
+    answers = answers.assign(suite=np.where(place < 18, "s", "t"), question=np.where(place < 18, place, place - 18))
+    tables = from_frames(answers, asked, runs_of({"tuned": VALUES["tuned"], "base": VALUES["base"]}))
+    result = contrast(tables, declare(tables, "tuned", "base"), draws=0)
+    assert result.interval.half_width is None
+    assert result.reason == "all questions of a task share one image"
+    assert result.verdict.reason == result.reason
+    assert result.checkpoints[0].sign_flip.p <= 1.0

@@ -38,6 +38,9 @@ def test_a_contrast_is_two_arms_and_the_rest_is_filled_in(tables: Tables) -> Non
         ({"alpha": 5}, "alpha: 5; above 0 and below 0.5"),
         ({"alpha": 0.6}, "alpha: 0.6; above 0"),
         ({"last_k": 0}, "last_k: 0; 1 or more"),
+        ({"last_k": 1.5}, "last_k: 1.5; a whole number"),
+        ({"alpha": None}, "alpha: None; a number"),
+        ({"margin": float("inf")}, "margin: inf; a number above 0"),  # all would be equivalent
         ({"margins": 1.0}, "margins: 1.0; no such field, there are name, a, b"),
         ({"minus": {"a": "base"}}, "minus: {'a': 'base'}; a mapping of a and b"),
         ({"minus": {"a": "base", "b": "bass"}}, "minus.b.arm: 'bass'; one of base, base\\+sft"),

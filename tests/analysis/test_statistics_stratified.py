@@ -112,3 +112,11 @@ def test_it_covers_with_few_images_of_each_task(images_each: int) -> None:
 
 def test_a_task_of_one_image_of_its_own_leaves_no_interval() -> None:
     assert stratified_interval([0.0, 100.0, 0.0], np.ones(3), list("abc"), list("xxy")).half_width is None
+
+
+def test_a_task_of_one_image_leaves_no_interval_though_others_share_it() -> None:
+    """Its deviations add up to nothing within the image, which is no evidence that they would on another."""
+    found = stratified_interval([100.0, 0.0, 100.0, 0.0, 100.0], [1.0] * 5, list("aaabc"), list("xxyyy"))
+    assert (found.mean, found.standard_error, found.half_width) == (60.0, None, None)
+    shared = stratified_interval([100.0, 0.0, 100.0, 0.0, 100.0], [1.0] * 5, list("abacc"), list("xxyyy"))
+    assert shared.half_width is not None
