@@ -77,7 +77,7 @@ def two_level_bootstrap(
 
     Returns:
         One interval for each row of ``weights``. Without limits where a side that isn't constant has one run, or a
-        scope one cluster.
+        scope, or a stratum of it, one cluster: whose mean no draw would vary.
 
     Raises:
         ValueError: no side, shapes that disagree, values that are not finite, a constant of several runs, or paired
@@ -121,13 +121,15 @@ def two_level_bootstrap(
         )
 
     spread = min(random, default=2) > 1
-    touched = [len(np.unique(group[row > 0])) for row in np.asarray(weights)]
-    return [
-        _interval(
-            float(whole[k]), found[defined[:, k], k] if spread and touched[k] > 1 else None, runs, touched[k], level
-        )
-        for k in range(len(shares))
-    ]
+    numbers = np.zeros(len(group), dtype=int) if strata is None else np.asarray(strata)
+    made = []
+    for k, row in enumerate(np.asarray(weights)):
+        inside = row > 0
+        pairs = np.unique(np.stack([numbers[inside], group[inside]]), axis=1)
+        varies = spread and min(np.unique(pairs[0], return_counts=True)[1]) > 1
+        touched = len(np.unique(group[inside]))
+        made.append(_interval(float(whole[k]), found[defined[:, k], k] if varies else None, runs, touched, level))
+    return made
 
 
 @lru_cache(maxsize=2)

@@ -205,3 +205,14 @@ def test_whole_numbers_in_single_precision_are_what_double_precision_gives() -> 
     # the shift cancels; half a point more is a number that isn't whole, and so computed in double precision
     assert (found(0.0).low, found(0.0).high) == (pytest.approx(found(0.5).low), pytest.approx(found(0.5).high))
     assert found(0.0).standard_error == pytest.approx(found(0.5).standard_error, rel=1e-12)
+
+
+def test_a_stratum_of_one_cluster_has_no_limits() -> None:
+    """Drawn or not, its mean is the same in every draw that is defined."""
+    values = np.random.default_rng(1).integers(0, 2, (3, 8)).astype(float)
+    strata, weights = [0, 0, 0, 0, 0, 1, 1, 1], np.ones((1, 8))
+    for clusters, known in (([0, 1, 2, 3, 4, 4, 4, 4], False), ([0, 1, 2, 3, 4, 4, 4, 0], True)):
+        side = [BootstrapSide(1.0, values)]
+        (found,) = two_level_bootstrap(side, clusters, weights, paired=False, draws=50, strata=strata)
+        assert (found.low is not None) is known
+        assert (found.estimate, found.clusters) == (pytest.approx(values.mean()), 5)
