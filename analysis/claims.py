@@ -1,7 +1,8 @@
 """The published claims: each with its verdict, beside the contrast that decides it or runs of the arm that really ran.
 
-A printed figure is a single run's (or a difference of two); ours is a mean over seeds. It is held against where one
-more run falls, not against the interval of our mean, which narrows to nothing with enough seeds.
+A printed figure is a single run's (or a difference of two), or a mean over as many runs as the claim says; ours is a
+mean over seeds. It is held against where so many further runs fall, not against the interval of our mean, which narrows
+to nothing with enough seeds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,11 +30,13 @@ class ClaimResult:
     direction: str
     figure: float | None
     """As printed: a difference a minus b in the contrast's unit, or a score in percent where an arm really ran."""
+    runs: int
+    """How many runs (of each side) the printed figure is a mean over."""
     contrast: ContrastResult | None
     ran: Side | None
     """The arm that really ran where the published one was never applied."""
     prediction: PredictionInterval | None
-    """Where a single run (or a difference of single runs) of ours falls; None without several seeds."""
+    """Where the mean (or difference of means) of ``runs`` further runs of ours falls; None without several seeds."""
     planned: int
     verdict: ClaimVerdict
     alone: bool
@@ -89,7 +92,7 @@ def _claim(tables: Tables, claim: Mapping[str, Any], results: Mapping[str, Contr
         alone=alone,
         reason=reason,
         contrast=result,
-        prediction=result.prediction,
+        prediction=result.combined.prediction(_runs(claim)),
         planned=result.planned,
     )
 
@@ -109,7 +112,7 @@ def _could_have_seen(result: ContrastResult) -> str:
 
 
 def _ran(tables: Tables, claim: Mapping[str, Any]) -> ClaimResult:
-    """A printed score against single runs of the arm that it is really of.
+    """A printed score against runs of the arm that it is really of.
 
     Within: any such run may score that, and nothing needs explaining by what was never applied. Outside: what was
     printed stays unexplained. Neither decides the claim, whose arm this study's runs aren't.
@@ -118,7 +121,8 @@ def _ran(tables: Tables, claim: Mapping[str, Any]) -> ClaimResult:
     found = side_values(tables, side, "accuracy")
     weights = next(iter(scopes(tables.questions).values()))
     scores = [100.0 * weighted_mean(run.values, weights) for run in found.found]
-    prediction = prediction_interval(scores) if scores else None
+    prediction = prediction_interval(scores, further=_runs(claim)) if scores else None
+    would = "what one run" if _runs(claim) == 1 else f"what the mean of {_runs(claim)} runs"
     if prediction is None:
         verdict, reason = "inconclusive", f"{side.arm} has no finished run under {side.place}"
     elif not prediction.standard_error:
@@ -127,10 +131,15 @@ def _ran(tables: Tables, claim: Mapping[str, Any]) -> ClaimResult:
             f"{things(prediction.n, 'run')} of {side.arm} show{'s' if prediction.n == 1 else ''} no spread",
         )
     elif prediction.contains(claim["figure"]):
-        verdict, reason = "inconclusive", f"{claim['figure']:.2f} lies within what one run of {side.arm} scores"
+        verdict, reason = "inconclusive", f"{claim['figure']:.2f} lies within {would} of {side.arm} scores"
     else:
-        verdict, reason = "inconclusive", f"{claim['figure']:.2f} lies outside what one run of {side.arm} scores"
+        verdict, reason = "inconclusive", f"{claim['figure']:.2f} lies outside {would} of {side.arm} scores"
     return _made(claim, verdict=verdict, reason=reason, ran=side, prediction=prediction, planned=found.planned)
+
+
+def _runs(claim: Mapping[str, Any]) -> int:
+    """Of a single run unless said otherwise."""
+    return claim.get("runs", 1)
 
 
 def _made(
@@ -146,6 +155,7 @@ def _made(
     fields = ("name", "statement", "source", "direction", "figure", "note")
     return ClaimResult(
         **{name: claim[name] for name in fields},
+        runs=_runs(claim),
         contrast=contrast,
         ran=ran,
         prediction=prediction,

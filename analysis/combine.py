@@ -64,8 +64,8 @@ class Combined:
     method: str = "none"
     population: Population = "none"
     interval: MeanInterval | None = None
-    prediction: PredictionInterval | None = None
-    """Of one further run of every random side."""
+    terms: tuple[Term, ...] = field(default=(), repr=False)
+    """Of the sum, side by side: as of runs without a common seed. Empty where no interval is about the method."""
     per_seed: dict[str, float] = field(default_factory=dict)
     """Question-paired value of the sum for every seed (or of the checkpoints), in the metric's unit."""
     pairs: tuple[Pair, ...] = field(default=(), repr=False)
@@ -83,6 +83,12 @@ class Combined:
     def together(self, *places: int) -> bool:
         """Whether these parts' runs belong together."""
         return any(set(places) <= set(group) for group in self.groups)
+
+    def prediction(self, further: int = 1) -> PredictionInterval | None:
+        """Of one further run of every random side, or of the mean of several, without a seed in common."""
+        if not self.terms or self.interval is None:
+            return None
+        return linear_prediction(self.terms, self.interval.level, further)
 
     @property
     def ns(self) -> tuple[int, ...]:
@@ -289,5 +295,5 @@ def _over_seeds(blank: Combined, share: np.ndarray, factor: float, level: float)
         method=method,
         population="method",
         interval=linear_interval(terms(blank.groups), level),
-        prediction=linear_prediction(terms(_groups(blank.parts, paired=False)), level),
+        terms=tuple(terms(_groups(blank.parts, paired=False))),
     )

@@ -74,7 +74,7 @@ class ContrastResult:
     @property
     def prediction(self) -> PredictionInterval | None:
         """Where the difference of single further runs falls."""
-        return self.combined.prediction
+        return self.combined.prediction()
 
     @property
     def method(self) -> str:

@@ -72,7 +72,7 @@ def printed(case: Case) -> float:
 
 def predicts_difference(case: Case, paired: bool) -> bool:
     """Whether it is in the contrast's prediction interval."""
-    return holds(case.combined(0, 1, paired=paired).prediction, printed(case))
+    return holds(case.combined(0, 1, paired=paired).prediction(), printed(case))
 
 
 def pairs_predict_difference(case: Case) -> bool:

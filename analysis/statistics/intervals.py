@@ -89,25 +89,29 @@ def mean_interval(values: ArrayLike, level: float = LEVEL) -> MeanInterval:
     return MeanInterval(mean, n, sd, error, float(n - 1), half_width, p, level)
 
 
-def prediction_interval(values: ArrayLike, level: float = LEVEL) -> PredictionInterval:
-    """Student-t interval of one more observation: ``m ± t(1 - alpha/2; n - 1) s sqrt(1 + 1 / n)``.
+def prediction_interval(values: ArrayLike, level: float = LEVEL, further: int = 1) -> PredictionInterval:
+    """Student-t interval of one more observation, or of the mean of several: ``m ± t(1 - alpha/2; n - 1) s sqrt(1 /
+    further + 1 / n)``.
 
     Of independent, normally distributed observations it holds the next one with probability ``level`` (Fisher 1935,
     Annals of Eugenics 6:391). It does not narrow to nothing with n, as a single observation keeps its spread.
 
     Args:
         values: n observations, shape (n,). With n = 1 there is a mean and no interval.
-        level: probability that the next observation lies within.
+        level: probability that what follows lies within.
+        further: observations that follow, whose mean it is about.
 
     Raises:
-        ValueError: no observation, or one that is not a finite number.
+        ValueError: no observation, or one that is not a finite number, or ``further`` under 1.
     """
+    if further < 1:
+        raise ValueError(f"further: {further} observations; at least 1")
     found = mean_interval(values, level)
     if found.sd is None or found.df is None:
         return PredictionInterval(
             found.mean, found.n, sd=None, standard_error=None, df=None, half_width=None, p=None, level=level
         )
-    error = found.sd * math.sqrt(1.0 + 1.0 / found.n)
+    error = found.sd * math.sqrt(1.0 / further + 1.0 / found.n)
     half_width = t_half_width(error, found.df, level)
     return PredictionInterval(found.mean, found.n, found.sd, error, found.df, half_width, None, level)
 

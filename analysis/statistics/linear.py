@@ -83,16 +83,19 @@ def linear_interval(terms: Sequence[Term], level: float = LEVEL) -> LinearInterv
     return LinearInterval(found.mean, found.n, found.sd, found.error, found.df, half_width, p, level, ns)
 
 
-def linear_prediction(terms: Sequence[Term], level: float = LEVEL) -> PredictionInterval:
-    """Where ``Σ c_i x_i`` of one further observation of each term falls: single runs held against samples of ours.
+def linear_prediction(terms: Sequence[Term], level: float = LEVEL, further: int = 1) -> PredictionInterval:
+    """Where ``Σ c_i x_i`` of one further observation of each term falls, or of the mean of several: printed runs held
+    against samples of ours.
 
-    As `linear_interval`, with ``v_i = c_i² s_i² (1 + 1 / n_i)``: a further observation's own spread and the mean's
-    error. One term is `prediction_interval`. Constants stay what they are.
+    As `linear_interval`, with ``v_i = c_i² s_i² (1 / further + 1 / n_i)``: the further mean's own error and that of
+    ours. One term is `prediction_interval`. Constants stay what they are.
 
     Raises:
-        ValueError: as `linear_interval`.
+        ValueError: as `linear_interval`, or ``further`` under 1.
     """
-    found = _combined(terms, lambda n: 1.0 + 1.0 / n)
+    if further < 1:
+        raise ValueError(f"further: {further} observations; at least 1")
+    found = _combined(terms, lambda n: 1.0 / further + 1.0 / n)
     half_width = None
     if found.error is not None:
         half_width = 0.0 if found.df is None else t_half_width(found.error, found.df, level)

@@ -24,7 +24,8 @@ def claims(tables: Tables, results: Sequence[ClaimResult]) -> Table | None:
         Column("verdict", "verdict", "what this study says of it"),
         Column("standing", "declared", "whether the contrast was registered before anything it reads was evaluated"),
         Column("reason", "because", "what qualifies the verdict, or why there is none"),
-        Column("single", "single runs fall in", "interval of one more run of ours, or of a difference of single runs"),
+        Column("runs", "of runs", "how many runs of each side the printed figure is a mean over"),
+        Column("single", "so many fall in", "interval of the mean of so many further runs of ours, or of a difference"),
         Column("within", "printed lies", "the printed figure against that interval"),
     )
     title = f"{tables.study['title']}: published claims"
@@ -56,7 +57,8 @@ def _row(result: ClaimResult) -> tuple[Cell, ...]:
     return (
         *(result.name, result.statement, result.source),
         *(printed, against, measured, bounds, result.label),
-        *(NONE if contrast is None else contrast.standing.status, result.reason, single, within),
+        *(NONE if contrast is None else contrast.standing.status, result.reason),
+        *(NONE if result.figure is None else str(result.runs), single, within),
     )
 
 
@@ -66,13 +68,14 @@ def _footers(results: Sequence[ClaimResult]) -> list[str]:
     if any(result.contrast for result in results):
         told.append(
             "Held against a contrast: printed and measured are differences a − b. The contrast's intervals decide the"
-            " verdict; the printed figure, a difference of single runs, is held against where a difference of single"
-            " runs of ours falls (t s √(1 + 1/n)). Whether printed totals alone could have decided it: ablate audit."
+            " verdict; the printed figure, a difference of single runs or of means over m runs, is held against where"
+            " such a difference of further runs of ours falls (t s √(1/m + 1/n), no seed in common). Whether printed"
+            " totals alone could have decided it: ablate audit."
         )
     if any(result.ran for result in results):
         told.append(
-            "Held against a run: printed is one run's accuracy in percent, measured the mean over runs of the arm that"
-            " really ran. A printed score within is one that a run of that arm may well have."
+            "Held against a run: printed is one run's accuracy in percent (or a mean over runs), measured the mean over"
+            " runs of the arm that really ran. A printed score within is one that a run of that arm may well have."
         )
     told.append(
         "Supported and contradicted: the interval leaves out 0 (for a claim of equality: lies within the margin, or"

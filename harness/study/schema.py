@@ -185,6 +185,9 @@ class Claim(Settings):
     figure: float | None = None
     """The printed difference a minus b, in the contrast's unit; left out where none was printed. With ``ran``, a
     score."""
+    runs: PositiveInt = 1
+    """How many runs of each side ``figure`` is a mean over. Figures of so many further runs of ours are what it is held
+    against."""
     contrast: str | None = None
     """Name of the contrast that decides it."""
     ran: Side | None = None
@@ -204,6 +207,8 @@ class Claim(Settings):
             raise ValueError(
                 f"a claim has exactly one of {', '.join(ways)}; here is {' and '.join(given) or 'nothing'}"
             )
+        if self.runs != 1 and self.figure is None:
+            raise ValueError(f"runs {self.runs} without figure; give the printed mean, or leave runs out")
         if self.ran is not None:
             if self.figure is None:
                 raise ValueError("ran without figure; give the printed score that a run of that arm is held against")

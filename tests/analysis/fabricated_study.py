@@ -198,7 +198,7 @@ def _sides(contrast: dict[str, Any]) -> dict[str, Any]:
 def claim(name: str, **changes: Any) -> dict[str, Any]:
     """A claim as ``study.json`` has it."""
     plain: dict[str, Any] = {"name": name, "statement": f"Statement {name}.", "source": "a paper, table 1", "note": ""}
-    plain |= {"figure": None, "contrast": None, "ran": None, "direction": "higher", "untestable": None}
+    plain |= {"figure": None, "runs": 1, "contrast": None, "ran": None, "direction": "higher", "untestable": None}
     return plain | changes
 
 

@@ -43,7 +43,7 @@ def facts(result: ContrastResult) -> tuple:
     """All that a contrast says, but for the arrays behind it."""
     combined = result.combined
     return (
-        *(result.name, combined.interval, combined.prediction, combined.per_seed, combined.ns, result.bootstrap),
+        *(result.name, combined.interval, combined.prediction(), combined.per_seed, combined.ns, result.bootstrap),
         *(result.checkpoints, result.lost, result.verdict, result.p_adjusted, result.detectable, result.sentence),
     )
 

@@ -40,7 +40,8 @@ COLUMNS = (
     "interval",
     "verdict",
     "because",
-    "single runs fall in",
+    "of runs",
+    "so many fall in",
     "printed lies",
 )
 
@@ -104,6 +105,24 @@ def test_a_printed_difference_is_held_against_a_difference_of_single_runs(compar
     assert by_name["H5"].within is None  # nothing printed
 
 
+def test_a_printed_mean_is_held_against_means_of_as_many_runs(fabricate: Callable[..., Path]) -> None:
+    printed = [claim("H2", figure=1.63, contrast="grpo-vs-sft"), claim("H9", figure=84.0, ran=RAN)]
+    several = [{**each, "name": f"{each['name']}-8", "runs": 8} for each in printed]
+    tables = load(fabricate(claims=printed + several, seeds=(0, 1, 2, 3, 4)))
+    found = {each.name: each for each in claims(tables, contrasts(tables, draws=0))}
+    for name in ("H2", "H9"):
+        one, eight = found[name].prediction, found[f"{name}-8"].prediction
+        assert one is not None
+        assert eight is not None
+        assert (eight.mean, eight.df) == (one.mean, pytest.approx(one.df))
+        assert eight.half_width == pytest.approx(one.half_width * np.sqrt((1 / 8 + 1 / 5) / (1 + 1 / 5)))
+    assert found["H9-8"].reason.endswith("what the mean of 8 runs of instruct+grpo scores")
+    table = claim_table(tables, list(found.values()))
+    assert table is not None
+    lines = claim_lines(table.markdown())
+    assert {name: line["of runs"] for name, line in lines.items()} == {"H2": "1", "H9": "1", "H2-8": "8", "H9-8": "8"}
+
+
 def test_a_claim_without_a_measurement_says_why(fabricate: Callable[..., Path]) -> None:
     tables = load(fabricate(lost={f"base+grpo/seed={seed}": "killed" for seed in range(3)}, claims=CLAIMS[:2]))
     found = claims(tables, contrasts(tables, draws=0))
@@ -139,7 +158,7 @@ def test_a_printed_score_stands_beside_single_runs_of_what_really_ran(fabricate:
     for name, printed, place in (("H9-far", "3.50", "outside"), ("H9-near", "84.00", "within")):
         reason = f"{printed} {told.format(place)}"
         assert cells(lines[name]) == [
-            *(printed, against, f"{interval.mean:.1f}", "–", "inconclusive", reason, bounds, place)
+            *(printed, against, f"{interval.mean:.1f}", "–", "inconclusive", reason, "1", bounds, place)
         ]
     assert "a − b" not in text
     assert "- H9-near: Never applied." in text
@@ -167,7 +186,7 @@ def test_a_printed_score_without_an_interval_says_why(
     line = cells(claim_lines(table.markdown())["H9"])
     assert line[0] == "68.34"
     assert (line[2] == "–") == (len(lost) == 3)
-    assert line[3:] == ["–", "inconclusive", reason, "–", "–"]
+    assert line[3:] == ["–", "inconclusive", reason, "1", "–", "–"]
     assert ("H9", "single") not in {(row, column) for _, row, column, *_ in table.estimates()}
 
 

@@ -91,11 +91,23 @@ def test_prediction_interval_agrees_with_statsmodels(level: float) -> None:
     assert found.mean == pytest.approx(predicted["mean"].iloc[0])
 
 
-@pytest.mark.parametrize("n", [2, 5])
-def test_prediction_interval_covers_the_next_observation(n: int) -> None:
+def test_the_mean_of_several_further_observations_falls_closer() -> None:
+    values = [60.0, 61.0, 60.5, 75.0]
+    found, one = prediction_interval(values, further=3), prediction_interval(values)
+    assert found.half_width == pytest.approx(3.1824463052842638 * np.std(values, ddof=1) * math.sqrt(1 / 3 + 1 / 4))
+    assert (found.mean, found.sd, found.df, found.n) == (one.mean, one.sd, one.df, one.n)
+    many, ours = prediction_interval(values, further=10**12), mean_interval(values)
+    assert many.half_width == pytest.approx(ours.half_width)  # what endless runs come to is the truth
+    with pytest.raises(ValueError, match="further: 0 observations"):
+        prediction_interval(values, further=0)
+
+
+@pytest.mark.parametrize(("n", "further"), [(2, 1), (5, 1), (5, 8)])
+def test_prediction_interval_covers_what_follows(n: int, further: int) -> None:
     rng = np.random.default_rng(6)
-    found = map(prediction_interval, rng.normal(64.0, 3.0, (3000, n)))
-    hits = [interval.contains(further) for interval, further in zip(found, rng.normal(64.0, 3.0, 3000), strict=True)]
+    found = [prediction_interval(values, further=further) for values in rng.normal(64.0, 3.0, (3000, n))]
+    follows = rng.normal(64.0, 3.0, (3000, further)).mean(axis=1)
+    hits = [interval.contains(mean) for interval, mean in zip(found, follows, strict=True)]
     assert np.mean(hits) == pytest.approx(0.95, abs=0.015)
 
 

@@ -132,14 +132,20 @@ def test_what_is_no_combination_is_refused(terms: tuple[Term, ...], message: str
             function(terms)
 
 
-def test_linear_prediction_is_its_definition() -> None:
-    found = linear_prediction(INTERACTION[:2])
-    variances = [np.var(LOPSIDED, ddof=1) * (1 + 1 / 5), np.var(OTHER, ddof=1) * (1 + 1 / 3)]
+@pytest.mark.parametrize("further", [1, 8])
+def test_linear_prediction_is_its_definition(further: int) -> None:
+    found = linear_prediction(INTERACTION[:2], further=further)
+    variances = [np.var(LOPSIDED, ddof=1) * (1 / further + 1 / 5), np.var(OTHER, ddof=1) * (1 / further + 1 / 3)]
     df = sum(variances) ** 2 / (variances[0] ** 2 / 4 + variances[1] ** 2 / 2)
     assert found.standard_error == pytest.approx(math.sqrt(sum(variances)))
     assert found.df == pytest.approx(df)
     assert found.half_width == pytest.approx(stats.t.ppf(0.975, df) * math.sqrt(sum(variances)))
     assert found.p is None
+
+
+def test_linear_prediction_wants_something_to_predict() -> None:
+    with pytest.raises(ValueError, match="further: 0 observations"):
+        linear_prediction(INTERACTION[:2], further=0)
 
 
 def test_linear_prediction_of_one_term_is_the_prediction_interval() -> None:

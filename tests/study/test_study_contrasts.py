@@ -338,6 +338,12 @@ MISTAKES: list[tuple[tuple[tuple[str, str], ...], int, str, str]] = [
         "ran without figure; give the printed score that a run of that arm is held against",
     ),
     (
+        (with_claim(RAN, "contrast: first, runs: 8"),),
+        33,
+        "claims.0",
+        "runs 8 without figure; give the printed mean, or leave runs out",
+    ),
+    (
         (with_claim(RAN, "figure: 683.4, ran: instruct+grpo"),),
         33,
         "claims.0",
