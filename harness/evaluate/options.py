@@ -28,7 +28,7 @@ def score_options(
         logarithm, summed over the option's tokens), tokens.
 
     Raises:
-        ValueError: an option without a token.
+        ValueError: an option without a token, or two of a question that differ and have the same.
     """
     style = PROMPT_STYLES[protocol.prompt]
     prompts = processor.encode(
@@ -58,13 +58,21 @@ def option_tokens(processor: ImageTextProcessor, question: Question, protocol: P
     would merge at the boundary: a token that reaches over it is none that the model could go on with.
     """
     style = PROMPT_STYLES[protocol.prompt]
-    found = []
+    found: list[list[int]] = []
+    texts: list[str] = []
     for place, choice in enumerate(question.choices):
         text = choice if protocol.option_form == "text" else f"({LETTERS[place]})"
         ids = processor.tokenizer(style.reply(text, "").rstrip(), add_special_tokens=False)["input_ids"]
         if not ids:
             raise ValueError(f"question {question.index}: option {place} ({choice!r}) has no tokens to be scored")
+        for earlier, other in enumerate(texts):
+            if other != text and found[earlier] == ids:
+                raise ValueError(
+                    f"question {question.index}: options {other!r} and {text!r} are the same tokens to this model, so"
+                    f" their likelihoods can't differ; use another option_form than {protocol.option_form}"
+                )
         found.append(ids)
+        texts.append(text)
     return found
 
 

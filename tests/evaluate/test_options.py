@@ -93,3 +93,11 @@ def test_an_option_without_tokens_is_refused(tiny: Any) -> None:
     empty = replace(tiny.questions[0], choices=("left", ""))
     with pytest.raises(ValueError, match=r"question 100: option 1 \(''\) has no tokens"):
         score_options(tiny.model, tiny.processor, [empty], TEXT)
+
+
+def test_options_that_are_the_same_tokens_are_refused(micro: Any) -> None:
+    """The miniature's words know no letters, so (A) and (B) would be equally likely whatever it was shown."""
+    asked = ProtocolSettings(prompt="micro-instruct-direct", method="options", option_form="letter")
+    told = r"question \d+: options '\(A\)' and '\(B\)' are the same tokens .* use another option_form than letter"
+    with pytest.raises(ValueError, match=told):
+        score_options(micro.model, micro.processor, micro.questions[:2], asked)
