@@ -82,9 +82,28 @@ def open_store(root: Path | None) -> "Store":
     return Store(root, shipped)
 
 
-def results_folder(results: Path | None, plan: "Plan | None") -> Path:
+def results_folder(results: Path | None, plan: "Plan") -> Path:
     """Where the collected tables are: as given, or by the study's name."""
-    return results or Path("results") / (plan.study.study if plan else "")
+    return results or Path("results") / plan.study.study
+
+
+def collected_folder(study: Path, overrides: Sequence[str] | None, results: Path | None) -> Path:
+    """Where a study was collected, given the folder itself or the study file; leaves if it holds another study."""
+    from harness.collect.earlier import collected_earlier
+
+    if study.is_dir():
+        if results is not None or overrides:
+            refuse(f"{study} is a collected folder already; leave --results and --set out, or name a study file")
+        return study
+    plan = load_plan(study, overrides)
+    folder = results_folder(results, plan)
+    holds = collected_earlier(folder).study
+    if holds not in (None, plan.study.study):
+        refuse(
+            f"{folder} holds the study {holds!r}, not {plan.study.study!r} of {study}; name that study's file, another"
+            f" folder by --results, or the folder itself in place of the file"
+        )
+    return folder
 
 
 def collect_tables(plan: "Plan", store: "Store", folder: Path, study: Path | None) -> dict[str, int]:

@@ -13,6 +13,7 @@ from harness.cli.app import (
     StudyPath,
     app,
     collect_tables,
+    collected_folder,
     load_plan,
     make_console,
     open_store,
@@ -20,6 +21,10 @@ from harness.cli.app import (
     refuse,
     results_folder,
 )
+
+CollectedPath = Annotated[
+    Path, typer.Argument(metavar="STUDY", help="The study file, or a collected folder such as results/micro.")
+]
 
 
 @app.command()
@@ -49,7 +54,7 @@ def collect(
 
 @app.command()
 def rescore(
-    study: StudyPath = DEFAULT_STUDY,
+    study: CollectedPath = DEFAULT_STUDY,
     overrides: Overrides = None,
     results: ResultsPath = None,
     rules: Annotated[
@@ -62,7 +67,7 @@ def rescore(
     """Score the collected completions anew by other scoring rules: no model, no GPU, no run folder is needed."""
     from harness.collect.rescore import rescore
 
-    folder = results_folder(results, None if results else load_plan(study, overrides))
+    folder = collected_folder(study, overrides, results)
     try:
         rows = rescore(folder, rules)
     except (FileNotFoundError, ValueError) as error:
@@ -74,18 +79,12 @@ def rescore(
 
 @app.command()
 def compare(
-    study: Annotated[
-        Path, typer.Argument(metavar="STUDY", help="The study file, or a collected folder such as results/micro.")
-    ] = DEFAULT_STUDY,
+    study: CollectedPath = DEFAULT_STUDY,
     overrides: Overrides = None,
     results: ResultsPath = None,
 ) -> None:
     """Make tables, figures and verdicts from the collected tables and print them. Nothing is collected anew."""
-    if study.is_dir():
-        if results is not None or overrides:
-            refuse(f"{study} is a collected folder already; leave --results and --set out, or name a study file")
-        results = study
-    print_comparison(results_folder(results, None if results else load_plan(study, overrides)), make_console())
+    print_comparison(collected_folder(study, overrides, results), make_console())
 
 
 @app.command()

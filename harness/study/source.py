@@ -75,6 +75,10 @@ def read_source(path: Path, overrides: Sequence[str] = (), what: str = STUDY_FIL
     except OSError as error:
         there = sorted(str(each) for each in path.parent.glob("*.yaml"))
         hint = f"; there are: {', '.join(there)}" if there else ""
+        if path.is_dir():
+            hint = "; a file such as sweeps/micro.yaml is wanted here"
+            if (path / "study.json").exists():
+                hint += ", and collected tables like these by --results where a verb has it"
         problem = Problem((), f"cannot read the study file ({error.strerror}){hint}")
         raise StudyError([problem], lambda _: str(path)) from None
     except UnicodeDecodeError as error:

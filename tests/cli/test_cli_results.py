@@ -44,6 +44,34 @@ def rename(folder: Path) -> dict[Path, bytes]:
     return content(folder)
 
 
+@pytest.mark.parametrize("verb", ["compare", "rescore"])
+def test_tables_of_another_study_are_not_taken_for_the_studys_own(cli: Cli, verb: str) -> None:
+    before = rename(results(cli))
+    assert cli(verb, "toy.yaml", code=2) == (
+        "results/toy holds the study 'other', not 'toy' of toy.yaml; name that study's file, another folder by"
+        " --results, or the folder itself in place of the file\n"
+    )
+    assert cli(verb, "toy.yaml", "--results", "results/toy", code=2).startswith("results/toy holds the study 'other'")
+    assert content(results(cli)) == before
+    cli(verb, "results/toy")
+    assert content(results(cli)) != before
+
+
+@pytest.mark.parametrize("verb", ["compare", "rescore"])
+def test_a_collected_folder_has_no_settings_to_override(cli: Cli, verb: str) -> None:
+    for more in (("--results", "results/else"), ("--set", "seeds=[0]")):
+        assert "leave --results and --set out" in cli(verb, "results/toy", *more, code=2)
+
+
+@pytest.mark.parametrize("verb", ["power", "plan", "run"])
+def test_a_collected_folder_is_no_study_file(cli: Cli, verb: str) -> None:
+    text = cli(verb, "results/toy", code=2)
+    assert (
+        "results/toy: cannot read the study file (Is a directory); a file such as sweeps/micro.yaml is wanted" in text
+    )
+    assert "collected tables like these by --results" in text
+
+
 def test_collecting_again_is_no_matter_while_nothing_is_lost(cli: Cli) -> None:
     assert "runs" in cli("collect", "toy.yaml")
 
