@@ -15,6 +15,9 @@ from analysis.tidy import LARGE, assemble, sorted_rows
 SCHEMA_VERSION = 4
 """Version of ``study.json`` and of every table that this code reads."""
 
+MORE = ("suite", "declared", "completeness", "questions_stage", "schema_version")
+"""What ``study.json`` has besides and frames do without."""
+
 
 def load(folder: Path | str, text: bool = False) -> Tables:
     """Read ``study.json`` and all tables of a collected study.
@@ -52,7 +55,7 @@ def from_frames(
         others: completions, traces, option_scores, training, stages, attempts.
 
     Raises:
-        CollectedError: as `load`.
+        CollectedError: as `load`, or ``study`` has what ``study.json`` never has.
         TypeError: another table's name.
     """
     if strangers := sorted(set(others) - set(OPTIONAL)):
@@ -69,7 +72,10 @@ def from_frames(
         default = pd.DataFrame({column: pd.Series(dtype=object) for column in ("arm", "seed", *KEYS[name])})
         frames[name] = _with_defaults(others.get(name, default), {"suite": "default"} if name in LARGE else {})
     frames = {name: sorted_rows(frame, name, f"frame {name}") for name, frame in frames.items()}
-    return assemble(_default_study(frames) | dict(study or {}), frames, lambda name: f"frame {name}")
+    default = _default_study(frames)
+    if strangers := sorted(set(study or {}) - {*default, *MORE}):
+        raise CollectedError(f"study: unknown {', '.join(strangers)}; there are {', '.join([*default, *MORE])}")
+    return assemble(default | dict(study or {}), frames, lambda name: f"frame {name}")
 
 
 def _default_study(frames: Mapping[str, pd.DataFrame]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Columns are described in ``results/published/README.md``. Columns that are not k
 """
 
 import csv
+import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ KEY = ("source", "table", "condition", *SETTINGS, "benchmark", "task")
 AGGREGATES = ("total", "average", "overall", "mean")
 """Tasks taken for the aggregate of the others in a benchmark that ``benchmarks.csv`` does not describe."""
 WEIGHTS = ("questions", "tasks")
+SEPARATORS = (",", ";", "\t")
+"""Between the cells of a row: spreadsheets write semicolons where the comma is the decimal mark."""
 
 
 class PublishedError(ValueError):
@@ -114,17 +117,14 @@ def read_published(path: Path | str) -> Published:
 
 def _rows(file: Path, columns: Sequence[_Column], remarks: list[str]) -> pd.DataFrame:
     """The known columns as text, each cell checked. The index is the row in a spreadsheet: the heading is row 1."""
-    with file.open(newline="", encoding="utf-8-sig") as stream:
-        try:
-            lines = list(csv.reader(stream, strict=True))
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise PublishedError(f"{file} is not a CSV file in UTF-8: {error}") from None
-    names = ", ".join(column.name for column in columns if column.required)
+    required = [column.name for column in columns if column.required]
+    lines = _lines(file, required)
+    names = ", ".join(required)
     if not lines:
         raise PublishedError(f"{file} is empty; its first row must name the columns {names}")
     heading = [name.strip() for name in lines[0]]
     known = [column.name for column in columns]
-    missing = [column.name for column in columns if column.required and column.name not in heading]
+    missing = [name for name in required if name not in heading]
     if missing:
         raise PublishedError(f"{file}, row 1: no column {', '.join(missing)}; there must be {names}")
     twice = sorted({name for name in heading if name in known and heading.count(name) > 1})
@@ -150,6 +150,24 @@ def _rows(file: Path, columns: Sequence[_Column], remarks: list[str]) -> pd.Data
     if not made:
         raise PublishedError(f"{file} has no row under its heading")
     return pd.DataFrame.from_dict(made, orient="index", columns=known)
+
+
+def _lines(file: Path, required: Sequence[str]) -> list[list[str]]:
+    """Cells of every row, separated by what makes the first row name the required columns; else by commas."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PublishedError(f"{file} is not a CSV file in UTF-8: {error}") from None
+    first = text.partition("\n")[0]
+    fitting = [
+        separator
+        for separator in SEPARATORS
+        if set(required) <= {name.strip().strip('"') for name in first.split(separator)}
+    ]
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=[*fitting, ","][0], strict=True))
+    except csv.Error as error:
+        raise PublishedError(f"{file} is not a CSV file in UTF-8: {error}") from None
 
 
 def _once(file: Path, frame: pd.DataFrame, key: Sequence[str], mend: str) -> None:

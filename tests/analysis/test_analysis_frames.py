@@ -61,6 +61,11 @@ def test_another_tables_name_is_refused() -> None:
         from_frames(*minimal(), completion=pd.DataFrame())
 
 
+def test_a_study_of_frames_has_what_a_study_has() -> None:
+    with pytest.raises(CollectedError, match=r"study: unknown contrast, power_of; there are study, title, arms, "):
+        from_frames(*minimal(), study={"contrast": [], "power_of": 1, "claims": [], "suite": "mine"})
+
+
 @pytest.mark.parametrize("column", ["run", "question", "correct"])
 def test_a_frame_without_a_column_that_it_needs_names_it(column: str) -> None:
     answers, asked = minimal()

@@ -1,5 +1,6 @@
 """Files that are not as they should be: the error names file, row, column, value and what is allowed."""
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -194,3 +195,20 @@ def test_a_spreadsheets_byte_order_mark_and_blank_lines(tmp_path: Path) -> None:
     file = write(tmp_path / "scores.csv", HEADING, GOOD)
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n") + b"\r\n" + b"," * 10 + b"\r\n")
     assert len(read_published(file).scores) == 2
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_cells_may_be_separated_as_spreadsheets_do(tmp_path: Path, separator: str) -> None:
+    plain, other = folder(tmp_path / "plain", GOOD), tmp_path / "other"
+    other.mkdir()
+    for file in plain.glob("*.csv"):
+        with file.open(newline="") as stream, (other / file.name).open("w", newline="") as target:
+            csv.writer(target, delimiter=separator, lineterminator="\r\n").writerows(csv.reader(stream))
+    assert read_published(other).scores.equals(read_published(plain).scores)
+    scores = other / "scores.csv"
+    scores.write_text(scores.read_text().replace("50.00", "50,00"))
+    with pytest.raises(PublishedError, match=r"row \d, column accuracy_percent: '50,00' is not allowed"):
+        read_published(other)
+    scores.write_text("one|two\n1|2\n")
+    with pytest.raises(PublishedError, match="row 1: no column source"):
+        read_published(other)
