@@ -63,7 +63,12 @@ def checkpoint_values(
             return "no checkpoint after the start"
         if lacking := sorted(steps - own):
             return f"no checkpoint after step {', '.join(map(str, lacking))}"
-        chosen = [best_step(tables, side, run)] if rule == BEST_HALF else sorted(steps)[-last_k:]
+        if rule == BEST_HALF:
+            best = best_step(tables, side, run)
+            if best is None:
+                return "no question to choose a checkpoint on, of the images that are for choosing"
+            return _mean_of(tables, side, metric, run, [best])
+        chosen = sorted(steps)[-last_k:]
         return _mean_of(tables, side, metric, run, chosen)
 
     expected = tables.curve_questions(side.arm)
@@ -71,13 +76,15 @@ def checkpoint_values(
     return whole if rule != BEST_HALF else whole.map(lambda run: run.cut(held_out))
 
 
-def best_step(tables: Tables, side: Side, run: str) -> int:
+def best_step(tables: Tables, side: Side, run: str) -> int | None:
     """The step that ``best_half`` chooses for a run: by accuracy, as the side's rule (or the one that decides) reads
-    it."""
+    it. None where no question of the choosing half was answered at every checkpoint."""
     accuracy = replace(side, rule=side.rule or tables.rules_of(side.protocol)[0])
     wide = _wide(tables, accuracy, "accuracy", run)
     wide = wide[wide.index > 0]
-    chosen_on = ~_held_out(tables)[wide.columns.to_numpy()]
+    chosen_on = ~_held_out(tables)[wide.columns.to_numpy(dtype=int)]
+    if not len(wide) or not chosen_on.any():
+        return None
     return int(wide.index[int(wide.to_numpy()[:, chosen_on].mean(axis=1).argmax())])
 
 

@@ -213,7 +213,8 @@ def _chosen(tables: Tables, result: ContrastResult) -> str:
         if tables.curve_questions(side.arm)
         for run in part.values.found
     ]
-    steps = [best_step(tables, side, run) for side, run in runs if tables.has("answers", run, "curve", side.protocol)]
+    found = [best_step(tables, side, run) for side, run in runs if tables.has("answers", run, "curve", side.protocol)]
+    steps = [step for step in found if step is not None]
     if not steps:
         return ""
     return f": after step {min(steps)}" + (f" to {max(steps)}" if max(steps) > min(steps) else "")

@@ -153,6 +153,22 @@ def test_a_run_without_its_last_checkpoints_is_lost_and_not_averaged_over_earlie
         assert found.ns == (2, 3)
 
 
+@pytest.mark.parametrize("of", [0, 1])
+def test_without_a_question_of_one_half_there_is_no_best_checkpoint(of: int) -> None:
+    """Curves asked on even images alone have nothing to be scored on, on odd ones nothing to choose a checkpoint by."""
+    curve = {step: drawn(step, 0.3, 0.4) for step in (50, 100)}
+    study = tables({"grpo": drawn(1, 0.6, 0.6), "other": drawn(2, 0.5, 0.5)}, grpo=curve)
+    left = (study.answers["phase"] != "curve") | (study.answers["question"] // 2 % 2 == of)
+    cut = from_frames(study.answers[left], QUESTIONS)
+    found = contrast(cut, declare(cut, "grpo", "other", checkpoint="best_half"), draws=0)
+    assert found.interval is None
+    reasons = {"no question to choose a checkpoint on, of the images that are for choosing"}
+    assert set(found.lost.values()) == (reasons if of == 1 else set())
+    assert found.reason
+    mean = contrast(cut, declare(cut, "grpo", "other", checkpoint="mean_last"), draws=0)
+    assert mean.interval is not None
+
+
 def test_the_best_checkpoint_is_chosen_by_accuracy_and_never_the_start() -> None:
     half = np.arange(40) // 2 % 2 == 1  # images with odd numbers: what it is scored on
     start, good, poor = (np.zeros(40, dtype=bool) for _ in range(3))
