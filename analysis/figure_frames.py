@@ -30,7 +30,7 @@ def figure_frames(
     return {
         "forest": _forest(results),
         "scopes": _scopes(results, scopes),
-        "formats": _formats(splits),
+        "formats": _formats(results, splits),
         "power": _power(tables),
     }
 
@@ -65,13 +65,14 @@ def _scopes(results: Sequence[ContrastResult], found: Sequence[ScopeResult]) -> 
     return pd.DataFrame(rows, columns=columns)
 
 
-def _formats(found: Sequence[FormatResult]) -> pd.DataFrame:
+def _formats(results: Sequence[ContrastResult], found: Sequence[FormatResult]) -> pd.DataFrame:
+    totals = {result.name: result.interval for result in results}
     rows = [
         (
             each.contrast,
             _label(each.labels),
             part,
-            *(_numbers(interval) if told else (interval.mean, None, None)),
+            *(_numbers(interval) if told or interval is None else (interval.mean, None, None)),
             1.0 - each.alpha,
             each.split.told,
         )
@@ -80,6 +81,7 @@ def _formats(found: Sequence[FormatResult]) -> pd.DataFrame:
         for part, interval, told in (
             ("now parsed", each.split.now_parsed, True),
             ("now right", each.split.now_right, each.split.told),
+            ("total", totals[each.contrast], True),
         )
     ]
     return pd.DataFrame(rows, columns=["contrast", "label", "part", "estimate", "low", "high", "level", "told"])

@@ -10,16 +10,16 @@ from matplotlib.figure import Figure
 from analysis.collected import Tables
 from analysis.figures.rows import name_text, no_score, row_panels
 from analysis.figures.seeds import kind_of
-from analysis.figures.series import MEAN, REFERENCE
+from analysis.figures.series import MEAN, REFERENCE, RUN, START, seeds_of
 from analysis.figures.style import CHANCE, Look, grey_handle, looks, settle, styled
 from analysis.figures.wording import counted, sentence, signed_text, value_text
 from analysis.scores import ArmTable
 
-START = "start"
-"""In a ``series`` column: the untrained arm."""
+_START, _TRAINED = 5.5, 3.6
+"""Sizes of the markers, in points."""
 UNTRAINED = "none"
 """The level of the factor ``training`` that trains nothing."""
-COLUMNS = ["arm", "start", "scope", "kind", "series", "accuracy", "n", "questions"]
+COLUMNS = ["arm", "seed", "series", "start", "scope", "kind", "accuracy", "n", "questions"]
 
 
 def starts(tables: Tables) -> dict[str, str]:
@@ -45,13 +45,13 @@ def frame(tables: Tables, table: ArmTable) -> pd.DataFrame:
     """Final accuracy of every trained arm and of its start, each under its own protocol.
 
     Returns:
-        Columns arm (trained), start (the arm it started from), scope, kind (``total`` or ``task``), series (``start``,
-        run id, ``mean``, or ``reference`` for chance, whose arm is ``chance``), accuracy (percent), n (runs in the
-        value), questions. No rows where no arm and its start both have scores.
+        Columns arm (trained), seed, series (``start``, ``run``, ``mean``, or ``reference`` for chance, whose arm is
+        ``chance``), start (the arm it started from), scope, kind (``total`` or ``task``), accuracy (percent), n (runs
+        in the value), questions. No rows where no arm and its start both have scores.
     """
     rows: list[tuple[Any, ...]] = []
     by_arm = {row.arm: row for row in table.rows if row.own}
-    kinds = {scope: kind_of(scope, tables) for scope in table.scopes}
+    kinds, seed_of = {scope: kind_of(scope, tables) for scope in table.scopes}, seeds_of(tables)
     shown = [scope for scope in table.scopes if kinds[scope] != "source"]
     for arm, start in starts(tables).items():
         if arm not in by_arm or start not in by_arm:
@@ -60,20 +60,21 @@ def frame(tables: Tables, table: ArmTable) -> pd.DataFrame:
             before, after = by_arm[start].cells[scope].interval, by_arm[arm].cells[scope]
             if before is None or after.interval is None:
                 continue
-            head = (arm, start, scope, kinds[scope])
-            rows.append((*head, START, before.mean, by_arm[start].n))
-            rows += [(*head, run, value, 1) for run, value in after.values.items()]
-            rows.append((*head, MEAN, after.interval.mean, by_arm[arm].n))
+            place = (start, scope, kinds[scope])
+            rows.append((arm, None, START, *place, before.mean, by_arm[start].n))
+            rows += [(arm, seed_of[run], RUN, *place, value, 1) for run, value in after.values.items()]
+            rows.append((arm, None, MEAN, *place, after.interval.mean, by_arm[arm].n))
     if not rows:
         return pd.DataFrame(columns=COLUMNS)
     for reference in table.references:
         if reference.name == "chance":
             rows += [
-                ("chance", "", scope, kinds[scope], REFERENCE, value, 0)
+                ("chance", None, REFERENCE, "", scope, kinds[scope], value, 0)
                 for scope, value in reference.cells.items()
                 if scope in shown
             ]
-    return pd.DataFrame(rows, columns=COLUMNS[:-1]).astype({"accuracy": float}).assign(questions=table.questions)
+    made = pd.DataFrame(rows, columns=COLUMNS[:-1]).astype({"seed": "Int64", "accuracy": float})
+    return made.assign(questions=table.questions)
 
 
 @styled
@@ -87,8 +88,8 @@ def draw(frame: pd.DataFrame, arms: Sequence[str]) -> Figure:
     rows = [arm for arm in arms if (frame["arm"] == arm).any()]
     hollow: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 1.0}
     handles = [
-        grey_handle("untrained start", linestyle="", marker="o", markersize=4, **hollow),
-        grey_handle("trained: mean over seeds", linewidth=1.2, marker="o", markersize=4),
+        grey_handle("untrained start", linestyle="", marker="o", markersize=_START, **hollow),
+        grey_handle("trained: mean over seeds", linewidth=1.2, marker="o", markersize=_TRAINED),
         grey_handle("trained: one seed", linestyle="", marker="|", markersize=4),
         grey_handle("chance", **CHANCE),
     ]
@@ -116,11 +117,14 @@ def _row(axes: Axes, frame: pd.DataFrame, place: float, look: Look) -> None:
         return
     first, last = float(before.iloc[0]), float(after.iloc[0])
     axes.plot([first, last], [place, place], color=look.color, linewidth=1.5, zorder=2, solid_capstyle="butt")
-    seeds = frame.loc[~frame["series"].isin([START, MEAN]), "accuracy"]
+    seeds = frame.loc[frame["series"] == RUN, "accuracy"]
     axes.scatter(seeds, [place + 0.08] * len(seeds), s=12, marker="|", color=[look.color], linewidths=0.7, zorder=2)
-    points: dict[str, Any] = {"linestyle": "", "markeredgecolor": look.color, "clip_on": False, "markersize": 4}
-    axes.plot([first], [place], marker="o", markerfacecolor="white", markeredgewidth=1.0, zorder=4, **points)
-    axes.plot([last], [place], marker=look.marker, markerfacecolor=look.color, markeredgewidth=0.4, zorder=3, **points)
+    points: dict[str, Any] = {"linestyle": "", "clip_on": False}
+    start = points | {"marker": "o", "markersize": _START, "markerfacecolor": "white", "markeredgecolor": look.color}
+    axes.plot([first], [place], markeredgewidth=1.0, zorder=3, **start)
+    # Smaller and above: where nothing changed it lies within the start's ring, and hides nothing of it.
+    trained = points | {"marker": look.marker, "markersize": _TRAINED, "color": look.color}
+    axes.plot([last], [place], markeredgewidth=0.3, markeredgecolor="white", zorder=4, **trained)
 
 
 def caption(frame: pd.DataFrame, arms: Sequence[str]) -> str:

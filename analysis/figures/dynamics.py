@@ -8,23 +8,25 @@ from matplotlib.figure import Figure
 
 from analysis.collected import Tables
 from analysis.figures.lines import Panel, draw_lines
-from analysis.figures.series import MEAN, REFERENCE, excluded, kept, left_out, line_notes, series_of, with_means
+from analysis.figures.series import MEAN, REFERENCE, excluded, kept, left_out, line_notes, with_means
 from analysis.figures.wording import listed, sentence, span, value_text
 from analysis.scores import ArmTable
 
-COLUMNS = ["arm", "protocol", "measure", "series", "step", "value", "low", "high", "seeds", "questions", "excluded"]
+COLUMNS = [
+    *("arm", "seed", "series", "protocol", "measure", "step", "value", "low", "high", "n", "questions", "excluded"),
+]
 
 
 def frame(tables: Tables, table: ArmTable) -> pd.DataFrame:
     """Accuracy and completion length over training, under each arm's own protocol and the rule that decides there.
 
     Returns:
-        Columns arm, protocol, measure (``accuracy`` in percent, ``tokens`` per completion), series (``seed=0`` ...,
-        ``mean``; ``reference`` for chance, whose arm is ``chance``), step, value, low and high (of the mean's 95 % t
-        interval over seeds; missing with one seed), seeds (how many are in the value), questions (asked of each
-        checkpoint), excluded (runs of the arm that are left out as they failed a manipulation check). One row per
-        measure, series and checkpoint; no rows without a curve. A checkpoint that lacks any of its questions is left
-        out: on fewer questions it would be another score.
+        Columns arm, seed, series (``run``, ``mean``; ``reference`` for chance, whose arm is ``chance``), protocol,
+        measure (``accuracy`` in percent, ``tokens`` per completion), step, value, low and high (of the mean's 95 % t
+        interval over seeds; missing with one seed), n (runs in the value), questions (asked of each checkpoint),
+        excluded (runs of the arm that are left out as they failed a manipulation check). One row per measure, run or
+        mean, and checkpoint; no rows without a curve. A checkpoint that lacks any of its questions is left out: on
+        fewer questions it would be another score.
     """
     answers = kept(tables, tables.answers[(tables.answers["phase"] == "curve").to_numpy()])
     chosen = np.zeros(len(answers), dtype=bool)
@@ -56,19 +58,20 @@ def frame(tables: Tables, table: ArmTable) -> pd.DataFrame:
     )  # fmt: skip
     seeds = pd.concat([accuracy, tokens.assign(measure="tokens")]).astype({"arm": object, "protocol": object})
     asked = seeds.groupby(["arm", "measure", "step"], observed=True)["questions"].max().rename("questions")
-    seeds = seeds.assign(series=series_of(seeds["seed"]))
     values = with_means(
-        seeds[["arm", "protocol", "measure", "step", "series", "value"]],
+        seeds[["arm", "protocol", "measure", "step", "seed", "value"]],
         ["arm", "protocol", "measure", "step"],
         tables.arms,
     )
     made = values.merge(asked.reset_index(), on=["arm", "measure", "step"], how="left").astype({"step": "Int64"})
     made = made.assign(excluded=excluded(tables, made["arm"]))
     chance = _chance(tables, answers)
-    row = {"arm": "chance", "protocol": "", "measure": "accuracy", "series": REFERENCE, "value": chance, "seeds": 0}
+    row = {"arm": "chance", "protocol": "", "measure": "accuracy", "series": REFERENCE, "value": chance, "n": 0}
     row |= {"questions": int(made["questions"].max()), "excluded": 0}
     if chance is not None:
-        made = pd.concat([made, pd.DataFrame([row]).astype({"value": float})])
+        made = pd.concat(
+            [made, pd.DataFrame([row]).astype({"value": float}).assign(seed=pd.array([pd.NA], dtype="Int64"))]
+        )
     return made[COLUMNS].reset_index(drop=True)
 
 
@@ -102,7 +105,7 @@ def caption(frame: pd.DataFrame, arms: Sequence[str]) -> str:
     notes += left_out(means)
     return sentence(
         f"over up to {steps:,} optimiser steps, {', and '.join(said)}"
-        f" ({span(means['seeds'], 'seed')} per arm, greedy completions on {span(means['questions'], 'question')},"
+        f" ({span(means['n'], 'seed')} per arm, greedy completions on {span(means['questions'], 'question')},"
         f" each arm under its own protocol); {listed(notes)}"
     )
 

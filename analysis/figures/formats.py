@@ -96,8 +96,8 @@ def _bars(axes: Axes, frame: pd.DataFrame, place: int, looks: dict[str, dict[str
         _whisker(axes, row, levels_of[-1])
     value = float(total["estimate"].iloc[0]) if len(total) else float(parts["estimate"].sum())
     axes.plot(
-        [value], [levels_of[-1]], marker="D", markersize=3.5, markerfacecolor="white", markeredgecolor="0.1", zorder=4,
-        markeredgewidth=0.9,
+        [value], [levels_of[-1]], marker="D", markersize=3.5, markerfacecolor="white", markeredgecolor="0.1",
+        markeredgewidth=0.9, zorder=3.05,
     )  # fmt: skip
 
 
@@ -150,5 +150,5 @@ def caption(frame: pd.DataFrame) -> str:
         led = int((clear.abs().idxmax(axis=1) == parts[0]).sum())
         which = f"the {counted(len(clear), 'contrast')} that can be told" if untold else counted(len(clear), "contrast")
         said.append(f"“{parts[0]}” is the largest part in {led} of {which}")
-    whiskers = f" with {levels(frame)[0]} intervals" if frame["low"].notna().any() else ""
-    return sentence(f"{'; '.join(said)}; bars are parts{whiskers} and diamonds totals")
+    whiskers = f", whiskers their {levels(frame)[0]} intervals" if frame["low"].notna().any() else ""
+    return sentence(f"{'; '.join(said)}; bars are parts and diamonds totals{whiskers}")

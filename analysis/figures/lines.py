@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.series import MEAN, REFERENCE
+from analysis.figures.series import MEAN, REFERENCE, RUN
 from analysis.figures.style import (
     BAND,
     CHANCE,
@@ -60,7 +59,7 @@ def draw_lines(
     """Draw every measure in a panel; where there are more than `TOGETHER` arms, in rows of as many.
 
     Args:
-        frame: columns arm, measure, series, step, value, low, high, seeds; rows of series ``reference`` are lines.
+        frame: columns arm, seed, series, measure, step, value, low, high, n; rows of series ``reference`` are lines.
         panels: measures that the frame has.
         step_label: of the horizontal axis.
         arms: all arms of the study in its order; those without rows are left out.
@@ -106,18 +105,19 @@ def _panel(
         if mean.empty:
             continue
         look = shown[arm]
-        seeds = own[(own["series"] != MEAN) & (own["series"] != REFERENCE)]
-        sns.lineplot(
-            seeds, x="step", y="value", units="series", estimator=None, ax=axes, legend=False,
-            color=look.color, linewidth=0.5, alpha=0.45,
-        )  # fmt: skip
+        for _, run in own[own["series"] == RUN].groupby("seed", dropna=False):
+            line = run.sort_values("step")[["step", "value"]].to_numpy(dtype=float)
+            axes.plot(line[:, 0], line[:, 1], color=look.color, linewidth=0.5, alpha=0.45, zorder=2)
         x, low, high = (mean[column].to_numpy(dtype=float) for column in ("step", "low", "high"))
         # The band of two seeds is so wide that it would hide the lines.
-        alpha = 0.15 if mean["seeds"].max() > 2 else 0.06
+        alpha = 0.15 if mean["n"].max() > 2 else 0.06
         axes.fill_between(x, low, high, color=look.color, alpha=alpha, linewidth=0, zorder=1.8)
+        # A white edge keeps the mean apart from the seeds that it runs through, in grey print above all.
+        values = mean["value"].to_numpy(dtype=float)
+        axes.plot(x, values, color="white", linewidth=2.3, zorder=2.5 + 0.01 * place)
         # Markers of different arms stand at different steps, so that none hides behind another.
         every = (min(place, len(mean) - 1), 6) if dense else 1
-        axes.plot(x, mean["value"].to_numpy(), markevery=every, zorder=3 + 0.01 * place, **mean_style(look))
+        axes.plot(x, values, markevery=every, zorder=3 + 0.01 * place, **mean_style(look))
     axes.set(title=panel.title, ylabel=panel.label)
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
 
@@ -126,10 +126,10 @@ def _handles(frame: pd.DataFrame, group: Sequence[str], shown: dict[str, Look], 
     handles: list[Handle] = []
     means = frame[frame["series"] == MEAN]
     for arm in group:
-        seeds = _seeds(means.loc[means["arm"] == arm, "seeds"])
+        seeds = _seeds(means.loc[means["arm"] == arm, "n"])
         handles.append(line_handle(shown[arm], with_note(wrapped(arm, 44), f"({seeds})", 44)))
     if with_keys:
-        if means["seeds"].max() > 1:
+        if means["n"].max() > 1:
             handles.append(grey_handle("one seed", linewidth=0.6))
         if means["low"].notna().any():
             handles.append(Patch(facecolor=BAND, label="95 % t interval over seeds"))

@@ -43,6 +43,8 @@ SHARED = 2.0
 """Ratio between the panels' ranges up to which they share one axis."""
 _LINE = 0.125
 """Height of a line of a title, in inches."""
+_FLAT = 0.98
+"""Power from which lines lie on each other."""
 _DRAWN = 201
 """Points of a drawn line."""
 _ALMOST = 1e-6
@@ -124,15 +126,27 @@ def draw(frame: pd.DataFrame) -> Figure:
                 continue
             own = bool(line["own"].any())
             style: dict[str, Any] = mean_style(shown[str(count)]) | {"linewidth": 2.0 if own else 1.0}
-            x = np.linspace(0.0, float(line["difference"].max()), _DRAWN)
-            # Staggered, so that markers of lines that run together stand apart.
-            axes.plot(x, _curve(line)(x), markevery=(_DRAWN // 20 * place, _DRAWN // 5), zorder=3 + own, **style)
-        axes.set(title=title, ylim=(0, 1.02), xlim=(0, max(reach.values()) if shared else reach[test]))
+            widest = max(reach.values()) if shared else reach[test]
+            marked = line["difference"].to_numpy(dtype=float)[_marked(line, widest, place)]
+            points = np.linspace(0.0, float(line["difference"].max()), _DRAWN)
+            x = np.union1d(points, line["difference"].to_numpy(dtype=float))
+            axes.plot(x, _curve(line)(x), markevery=np.searchsorted(x, marked).tolist(), zorder=3 + own, **style)
+        axes.set(title=title, ylim=(0, 1.02), xlim=(0, 1.02 * (max(reach.values()) if shared else reach[test])))
         # A panel above an empty place has no axis below it.
         axes.tick_params(labelbottom=not shared or number + across >= len(tests))
         axes.set_xlabel("true difference (percentage points)" if number + across >= len(tests) else "")
         axes.set_ylabel("power" if number % across == 0 else "")
     return settle(figure)
+
+
+def _marked(line: pd.DataFrame, widest: float, place: int) -> list[int]:
+    """Points of a line that get a marker: some way apart on paper, none where all lines lie on 1."""
+    x, y = line["difference"].to_numpy(dtype=float) / widest, line["power"].to_numpy(dtype=float)
+    rising = max(2, int(np.searchsorted(y, _FLAT)))
+    along = np.concatenate([[0.0], np.hypot(np.diff(x[:rising]), np.diff(y[:rising])).cumsum()])
+    # Staggered, so that markers of lines that run together stand apart.
+    shares = np.array([0.3, 0.6, 0.9]) + 0.1 * (place % 2)
+    return sorted({int(np.abs(along - share * along[-1]).argmin()) for share in shares})
 
 
 def _title(chosen: pd.DataFrame, width: int) -> str:

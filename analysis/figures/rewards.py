@@ -18,9 +18,7 @@ def frame(tables: Tables, table: ArmTable) -> pd.DataFrame:
     """Reward and its parts over training, averaged over windows of optimiser steps.
 
     Returns:
-        Columns arm, measure (``total`` or the part's name), step (the window's last), series (``seed=0`` ... or
-        ``mean``), value, low and high (of the mean's 95 % t interval over seeds), seeds, window (steps). No rows
-        without rewards.
+        Columns as `windows` gives them; measure is ``total`` or the part's name. No rows without rewards.
     """
     # reward_std is the spread within groups, no part of the reward.
     parts = sorted(name for name in map(str, tables.training) if name.startswith("reward_") and name != "reward_std")
@@ -57,7 +55,7 @@ def caption(frame: pd.DataFrame, arms: Sequence[str]) -> str:
     return sentence(
         f"the mean reward of a rollout and its parts over training, each told of the arm where it moves most:"
         f" {listed(told)} ({counted(int(means['arm'].nunique()), 'arm')},"
-        f" {span(means['seeds'], 'seed')} each, each point the mean of"
+        f" {span(means['n'], 'seed')} each, each point the mean of"
         f" {counted(int(frame['window'].max()), 'optimiser step')}); {listed([*line_notes(means), *left_out(means)])}"
     )
 

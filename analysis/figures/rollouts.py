@@ -16,9 +16,8 @@ def frame(tables: Tables, table: ArmTable) -> pd.DataFrame:
     """Mean length and reward of the rollouts of a training, averaged over windows of optimiser steps.
 
     Returns:
-        Columns arm, measure (``length`` in tokens, ``reward``), step (the window's last), series (``seed=0`` ... or
-        ``mean``), value, low and high (of the mean's 95 % t interval over seeds), seeds, window (steps). No rows where
-        no training recorded the length of its rollouts.
+        Columns as `windows` gives them; measure is ``length`` (in tokens) or ``reward``. No rows where no training
+        recorded the length of its rollouts.
     """
     made = windows(tables, {"completion_length": "length", "reward": "reward"}, tables.arms)
     # Reward alone is another figure.
@@ -61,6 +60,6 @@ def caption(frame: pd.DataFrame, arms: Sequence[str]) -> str:
     verbs = ["", *(verb for verb, _ in told)]
     said = [text if verb == before else f"{verb} {text}" for before, (verb, text) in zip(verbs, told, strict=False)]
     return sentence(
-        f"mean rollout length {listed(said)} ({span(means['seeds'], 'seed')} per arm, each point the mean of"
+        f"mean rollout length {listed(said)} ({span(means['n'], 'seed')} per arm, each point the mean of"
         f" {counted(int(frame['window'].max()), 'optimiser step')}); {listed([*line_notes(means), *left_out(means)])}"
     )

@@ -19,6 +19,7 @@ interval (missing without one), worst (true for the scope where side a does wors
 intervals; 0.95 without). Contrasts and scopes are drawn in the order of the rows."""
 
 _INK = "0.12"
+_ENDS: dict[str, Any] = {"markersize": 6.0, "markeredgewidth": 0.7}
 
 
 @styled
@@ -56,7 +57,10 @@ def _row(axes: Axes, row: pd.Series, place: float, color: object) -> None:
     if pd.isna(row["estimate"]):
         return
     if pd.notna(row["low"]):
-        axes.plot([row["low"], row["high"]], [place, place], color=color, linewidth=0.9, zorder=2)
+        ends = [row["low"], row["high"]]
+        axes.plot(ends, [place, place], color=color, linewidth=0.9, zorder=2)
+        # Over the point and higher: an interval that is narrower than the point would be hidden.
+        axes.plot(ends, [place, place], color=color, linestyle="", marker="|", zorder=4, **_ENDS)
     marker, size = ("v", 4.5) if row["worst"] else ("o", 3.5)
     axes.plot(
         [row["estimate"]], [place], marker=marker, markersize=size, color=color, zorder=3, markeredgewidth=0.3,

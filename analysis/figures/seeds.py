@@ -1,5 +1,6 @@
 """Spread over seeds: every seed's final accuracy by arm, overall and by task, with mean and interval."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,14 +10,20 @@ from matplotlib.figure import Figure
 
 from analysis.collected import Tables
 from analysis.figures.rows import name_text, no_score, row_panels
-from analysis.figures.series import MEAN, REFERENCE
+from analysis.figures.series import MEAN, REFERENCE, RUN, seeds_of
 from analysis.figures.style import CHANCE, CONSTANT, Look, grey_handle, looks, settle, styled
 from analysis.figures.wording import counted, sentence, value_text
 from analysis.scores import ArmTable
 
-COLUMNS = ["arm", "protocol", "scope", "kind", "series", "accuracy", "low", "high", "n", "planned", "questions"]
+COLUMNS = [
+    *("arm", "seed", "series", "protocol", "scope", "kind", "accuracy", "low", "high", "n", "planned", "questions"),
+]
 CONSTANT_NAME = "best constant answer"
-_MEAN = 0.05
+LEVELS = 4
+"""Of the seeds under a mean."""
+APART = 4.0
+"""Percentage points between marks on a level that don't touch in the narrowest panel."""
+_MEAN = 0.06
 """How far above the middle of its row a mean lies, in inches; seeds are under it."""
 
 
@@ -24,28 +31,31 @@ def frame(tables: Tables, table: ArmTable) -> pd.DataFrame:
     """Final accuracy of every arm under its own protocol.
 
     Returns:
-        Columns arm, protocol, scope, kind (``total``, ``task`` or ``source``), series (run id, ``mean``, or
-        ``reference`` for chance and the best constant answer, whose names stand as arm), accuracy (percent), low and
-        high (of the mean's 95 % t interval over seeds), n (runs in the value), planned (runs), questions. No rows where
-        no arm has a score.
+        Columns arm, seed, series (``run``, ``mean``, or ``reference`` for chance and the best constant answer, whose
+        names stand as arm), protocol, scope, kind (``total``, ``task`` or ``source``), accuracy (percent), low and high
+        (of the mean's 95 % t interval over seeds), n (runs in the value), planned (runs), questions. No rows where no
+        arm has a score.
     """
     rows: list[tuple[Any, ...]] = []
-    kinds = {scope: kind_of(scope, tables) for scope in table.scopes}
+    kinds, seed_of = {scope: kind_of(scope, tables) for scope in table.scopes}, seeds_of(tables)
     for row in table.rows:
         if not row.own:
             continue
         for scope in table.scopes:
-            cell, head = row.cells[scope], (row.arm, row.protocol, scope, kinds[scope])
-            rows += [(*head, run, value, None, None, 1, row.planned) for run, value in cell.values.items()]
+            cell, head = row.cells[scope], (row.protocol, scope, kinds[scope])
+            for run, value in cell.values.items():
+                rows.append((row.arm, seed_of[run], RUN, *head, value, None, None, 1, row.planned))
             if cell.interval is not None:
                 each = cell.interval
-                rows.append((*head, MEAN, each.mean, each.low, each.high, row.n, row.planned))
+                rows.append((row.arm, None, MEAN, *head, each.mean, each.low, each.high, row.n, row.planned))
     if not rows:
         return pd.DataFrame(columns=COLUMNS)
     for reference in table.references:
         for scope, value in reference.cells.items():
-            rows.append((reference.name, "", scope, kinds[scope], REFERENCE, value, None, None, 0, 0))
-    made = pd.DataFrame(rows, columns=COLUMNS[:-1]).astype({"accuracy": float, "low": float, "high": float})
+            rows.append((reference.name, None, REFERENCE, "", scope, kinds[scope], value, None, None, 0, 0))
+    made = pd.DataFrame(rows, columns=COLUMNS[:-1]).astype(
+        {"seed": "Int64", "accuracy": float, "low": float, "high": float}
+    )
     return made.assign(questions=table.questions)
 
 
@@ -85,9 +95,9 @@ def draw(frame: pd.DataFrame, arms: Sequence[str]) -> Figure:
     shown = looks(arms)
     for axes, scope in zip(panels, scopes, strict=True):
         chosen = frame[frame["scope"] == scope]
-        for name, style in (("chance", CHANCE), (CONSTANT_NAME, CONSTANT)):
+        for name, style, order in (("chance", CHANCE, 1.0), (CONSTANT_NAME, CONSTANT, 0.9)):
             for value in chosen.loc[chosen["arm"] == name, "accuracy"]:
-                axes.axvline(value, zorder=1, **style)
+                axes.axvline(value, zorder=order, **style)
         for place, arm in zip(places, arms, strict=True):
             _row(axes, chosen[chosen["arm"] == arm], place, shown[arm])
         axes.set(xlim=(-4, 104), xticks=range(0, 101, 50))
@@ -104,19 +114,32 @@ def _row(axes: Axes, frame: pd.DataFrame, place: float, look: Look) -> None:
     alone = pd.isna(low)
     if not alone:
         axes.errorbar(
-            [value], [place - _MEAN], xerr=[[value - low], [high - value]], color=look.color, elinewidth=1.2,
-            capsize=2, capthick=0.8, zorder=3,
-        )  # fmt: skip
-        seeds = frame.loc[frame["series"] != MEAN, "accuracy"].tolist()
-        # Seeds of near-equal accuracy stand on three levels by turns, so that none hides behind another.
-        levels = [place + 0.03 + 0.035 * (index % 3) for index in range(len(seeds))]
+            [value], [place - _MEAN], xerr=[[value - low], [high - value]], color=look.color, elinewidth=1.2, zorder=3
+        )
+        # Ends over the mean and higher than it: an interval that is narrower than its diamond would be hidden.
+        ends: dict[str, Any] = {"marker": "|", "markersize": 6.5, "markeredgewidth": 0.8, "linestyle": ""}
+        axes.plot([low, high], [place - _MEAN] * 2, color=look.color, zorder=6, **ends)
+        seeds = sorted(frame.loc[frame["series"] == RUN, "accuracy"])
+        levels = [place + 0.02 + 0.033 * level for level in _levels(seeds)]
         axes.scatter(
-            seeds, levels, s=7, marker=look.marker, color=[look.color], zorder=4, linewidths=0.25, edgecolors="white"
+            seeds, levels, s=6, marker=look.marker, color=[look.color], zorder=4, linewidths=0.25, edgecolors="white"
         )
     axes.plot(
-        [value], [place if alone else place - _MEAN], marker="D", markersize=3.5, zorder=5, markeredgewidth=1.0,
+        [value], [place if alone else place - _MEAN], marker="D", markersize=3.2, zorder=5, markeredgewidth=1.0,
         clip_on=False, markerfacecolor="white" if alone else look.color, markeredgecolor=look.color,
     )  # fmt: skip
+
+
+def _levels(values: Sequence[float]) -> list[int]:
+    """A level for each of some sorted values, so that marks of near-equal ones hide each other as little as can be."""
+    last = [-math.inf] * LEVELS
+    found = []
+    for value in values:
+        free = [level for level in range(LEVELS) if value - last[level] >= APART]
+        level = free[0] if free else min(range(LEVELS), key=last.__getitem__)
+        last[level] = value
+        found.append(level)
+    return found
 
 
 def caption(frame: pd.DataFrame, arms: Sequence[str]) -> str:
@@ -127,7 +150,7 @@ def caption(frame: pd.DataFrame, arms: Sequence[str]) -> str:
     told = f"{ranked[0]} scores {_score(means.loc[ranked[0]])}"
     if len(ranked) > 1:
         told += f" and {ranked[-1]} {_score(means.loc[ranked[-1]])}"
-    runs = frame[(frame["scope"] == first) & ~frame["series"].isin([MEAN, REFERENCE])]
+    runs = frame[(frame["scope"] == first) & (frame["series"] == RUN)]
     spread = runs.groupby("arm")["accuracy"].agg(lambda values: values.max() - values.min())
     spread = spread[runs.groupby("arm").size() > 1]
     if len(spread):

@@ -9,10 +9,15 @@ from analysis.collected import Tables
 from analysis.figures.wording import counted
 from analysis.statistics import mean_interval
 
+# What a ``series`` column says in the frame of every figure that has runs; whose run it is say ``arm`` and ``seed``.
+RUN = "run"
+"""One run; its seed stands in ``seed``, which is missing for the one run of an arm without randomness."""
 MEAN = "mean"
-"""In a ``series`` column: the mean over the seeds that have this step."""
+"""The mean over the arm's runs that have this step or score."""
+START = "start"
+"""The untrained arm that the trained one started from."""
 REFERENCE = "reference"
-"""In a ``series`` column: a score that needs no model."""
+"""A score that needs no model."""
 
 POINTS = 30
 """About how many points the curve of a training has; each is the mean of a window of optimiser steps."""
@@ -29,34 +34,37 @@ def excluded(tables: Tables, arms: pd.Series) -> pd.Series:
     return arms.map(failed.value_counts()).fillna(0).astype(int)
 
 
-def series_of(seeds: pd.Series) -> pd.Series:
-    """``seed=0`` for a seed, ``run`` for the one run of an arm without randomness."""
-    return ("seed=" + seeds.astype("Int64").astype("string")).fillna("run").astype(object)
+def seeds_of(tables: Tables) -> dict[str, int | None]:
+    """The seed of every run; None for the one run of an arm without randomness."""
+    pairs = zip(tables.runs["run"], tables.runs["seed"], strict=True)
+    return {run: None if pd.isna(seed) else int(seed) for run, seed in pairs}
 
 
 def with_means(frame: pd.DataFrame, keys: Sequence[str], order: Sequence[str]) -> pd.DataFrame:
     """Add the mean over seeds to values of every seed.
 
     Args:
-        frame: columns ``keys`` (arm among them), series, value; one row per seed.
+        frame: columns ``keys`` (arm among them), seed, value; one row per run.
         keys: what a mean is taken within.
         order: arms in the order of the study.
 
     Returns:
-        The same with columns low and high (of the 95 % t interval over seeds; missing with one seed) and seeds (how
-        many are in the value), and a row of series ``mean`` for all keys; sorted by arm, seeds before their mean.
+        The same with columns series (``run``, ``mean``), low and high (of the 95 % t interval over seeds; missing with
+        one seed) and n (runs in the value), and a row of series ``mean`` for all keys; sorted by arm, runs before their
+        mean.
     """
-    frame = frame.astype({"value": float}).sort_values([*keys, "series"], kind="stable")
+    frame = frame.astype({"value": float, "seed": "Int64"}).sort_values([*keys, "seed"], kind="stable")
     rows = []
     for key, values in frame.groupby(list(keys), observed=True, sort=True)["value"]:
         interval = mean_interval(values.tolist())
         rows.append((*key, MEAN, interval.mean, interval.low, interval.high, len(values)))
-    means = pd.DataFrame(rows, columns=[*keys, "series", "value", "low", "high", "seeds"])
-    singles = frame.assign(low=float("nan"), high=float("nan"), seeds=1)
+    means = pd.DataFrame(rows, columns=[*keys, "series", "value", "low", "high", "n"])
+    means = means.assign(seed=pd.array([pd.NA] * len(means), dtype="Int64"))
+    singles = frame.assign(series=RUN, low=float("nan"), high=float("nan"), n=1)
     both = pd.concat([singles, means.astype({"low": float, "high": float})]) if rows else singles
     place = {arm: index for index, arm in enumerate(order)}
     both = both.assign(_arm=both["arm"].map(place), _mean=both["series"] == MEAN)
-    by = ["_arm", *(key for key in keys if key not in ("arm", "step")), "_mean", "series", "step"]
+    by = ["_arm", *(key for key in keys if key not in ("arm", "step")), "_mean", "seed", "step"]
     return both.sort_values(by, kind="stable").drop(columns=["_arm", "_mean"]).reset_index(drop=True)
 
 
@@ -69,11 +77,11 @@ def windows(tables: Tables, columns: dict[str, str], order: Sequence[str]) -> pd
         columns: from a column's name to that of the measure.
 
     Returns:
-        Columns arm, measure, step (the window's last), series (``seed=0`` ... or ``mean``), value, low, high (of the
-        95 % t interval over seeds), seeds, window (steps), excluded (runs of the arm that are left out as they failed a
-        manipulation check). Without data there are no rows.
+        Columns arm, seed, series (``run`` or ``mean``), measure, step (the window's last), value, low, high (of the
+        95 % t interval over seeds), n (runs in the value), window (steps), excluded (runs of the arm that are left out
+        as they failed a manipulation check). Without data there are no rows.
     """
-    names = ["arm", "measure", "step", "series", "value", "low", "high", "seeds", "window", "excluded"]
+    names = ["arm", "seed", "series", "measure", "step", "value", "low", "high", "n", "window", "excluded"]
     training = kept(tables, tables.training)
     there = [column for column in columns if column in training and training[column].notna().any()]
     if not there:
@@ -90,8 +98,8 @@ def windows(tables: Tables, columns: dict[str, str], order: Sequence[str]) -> pd
     frame = grouped["value"].mean().reset_index()
     # Not the last step of the seed's own: seeds that got less far stand in the same window.
     frame["step"] = np.minimum((frame["place"] + 1) * window, frame["arm"].map(last).astype(int))
-    frame = frame.assign(series=series_of(frame["seed"]), measure=frame["measure"].map(columns))
-    frame = frame.astype({"arm": object}).drop(columns=["run", "seed", "place"])
+    frame = frame.assign(measure=frame["measure"].map(columns))
+    frame = frame.astype({"arm": object}).drop(columns=["run", "place"])
     frame = with_means(frame, ["arm", "measure", "step"], order)
     return frame.assign(window=window, excluded=excluded(tables, frame["arm"]))[names]
 
@@ -102,10 +110,8 @@ def line_notes(means: pd.DataFrame) -> list[str]:
     Args:
         means: rows of series ``mean``.
     """
-    if means["seeds"].max() < 2:
-        notes = ["lines are single runs"]
-    else:
-        notes = ["thin lines are seeds and thick lines their means"]
+    single = means["n"].max() < 2
+    notes = ["lines are single runs" if single else "thin lines are seeds and thick lines their means"]
     if means["low"].notna().any():
         notes.append("bands are 95 % t intervals of the mean over seeds")
     return notes

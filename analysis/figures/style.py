@@ -39,7 +39,8 @@ LINES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
 _COLORS = (0, 3, 2, 4, 1, 9)
 
 CHANCE: dict[str, Any] = {"color": GREY, "linestyle": (0, (4, 3)), "linewidth": 0.8}
-CONSTANT: dict[str, Any] = {"color": GREY, "linestyle": (0, (1, 1.6)), "linewidth": 1.0}
+# Wide and pale, so that both are seen where they are the same.
+CONSTANT: dict[str, Any] = {"color": "0.78", "linestyle": "-", "linewidth": 2.2}
 
 # Type 42 keeps fonts in the PDF as they are, which journals ask for; letters of the SVG are paths, as no viewer is sure
 # to have the font.

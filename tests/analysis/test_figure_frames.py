@@ -1,5 +1,7 @@
 """The frames behind the figures and the captions made of them, against numbers worked out by hand."""
 
+import re
+
 import figure_study
 import numpy as np
 import pandas as pd
@@ -7,6 +9,7 @@ import pytest
 from figure_study import T
 
 from analysis import arm_table, from_frames
+from analysis.figure_columns import described
 from analysis.figures import (
     dumbbells,
     dynamics,
@@ -39,18 +42,38 @@ def row(frame: pd.DataFrame, **where: object) -> pd.Series:
 
 def test_dynamics_has_every_seed_their_mean_with_its_t_interval_and_chance() -> None:
     frame = dynamics.frame(TABLES, TABLE)
-    assert set(frame["series"]) == {"seed=0", "seed=1", "mean", "reference"}
+    assert set(frame["series"]) == {"run", "mean", "reference"}
+    assert set(frame.loc[frame["series"] == "run", "seed"]) == {0, 1}
     assert len(frame) == 2 * 3 * 2 + 1
     first = row(frame, measure="accuracy", series="mean", step=0)
     # seeds at 0 and 50 %
-    assert (first["value"], first["seeds"], first["questions"]) == (25.0, 2, 2)
+    assert (first["value"], first["n"], first["questions"]) == (25.0, 2, 2)
     assert (first["low"], first["high"]) == (pytest.approx(25 - T * 25), pytest.approx(25 + T * 25))
     last = row(frame, measure="tokens", series="mean", step=10)
     assert (last["value"], last["low"], last["high"]) == (5.0, 5.0, 5.0)
-    assert row(frame, measure="tokens", series="seed=1", step=0)["value"] == 25.0
-    assert frame.loc[frame["series"] == "seed=0", ["low", "high"]].isna().all(axis=None)
+    assert row(frame, measure="tokens", series="run", seed=1, step=0)["value"] == 25.0
+    assert frame.loc[frame["series"] == "run", ["low", "high"]].isna().all(axis=None)
     # one question of four options and one of two
     assert row(frame, arm="chance")["value"] == pytest.approx(37.5)
+
+
+def test_every_figure_names_its_runs_in_the_same_columns() -> None:
+    modules = (dynamics, rollouts, rewards, length_accuracy, seeds, dumbbells)
+    for module in modules:
+        frame = module.frame(TABLES, TABLE)
+        assert list(frame)[:3] == ["arm", "seed", "series"], module.__name__
+        assert str(frame["seed"].dtype) == "Int64"
+        assert set(frame["series"]) <= {"run", "mean", "start", "reference"}
+        trained = frame[frame["arm"] == "base+grpo"]
+        assert set(trained.loc[trained["series"] == "run", "seed"]) == {0, 1}
+        # only a run with randomness has a seed
+        others = frame[(frame["series"] != "run") | (frame["arm"] == "base")]
+        assert others["seed"].isna().all()
+        assert set(trained.loc[trained["series"] == "mean", "n"]) == {2}
+        told = {column: described(module.__name__.split(".")[-1], str(column)) for column in frame}
+        assert all(told.values()), told
+        for word in set(frame["series"]):
+            assert re.search(rf"\b{word}\b", told["series"]), word
 
 
 def test_dynamics_says_from_where_to_where() -> None:
@@ -67,9 +90,9 @@ def test_a_run_that_failed_a_manipulation_check_is_left_out_and_told() -> None:
     table = arm_table(tables)
     frame = dynamics.frame(tables, table)
     last = row(frame, measure="accuracy", series="mean", step=10)
-    assert (last["value"], last["seeds"], last["excluded"]) == (50.0, 1, 1)
+    assert (last["value"], last["n"], last["excluded"]) == (50.0, 1, 1)
     total = row(rewards.frame(tables, table), measure="total", series="mean", step=2)
-    assert (total["value"], total["seeds"], total["excluded"]) == (1.5, 1, 1)
+    assert (total["value"], total["n"], total["excluded"]) == (1.5, 1, 1)
     told = " and 1 run that failed a manipulation check is left out."
     for module in (dynamics, rollouts, rewards, length_accuracy):
         assert module.caption(module.frame(tables, table), figure_study.ARMS).endswith(told)
@@ -80,8 +103,8 @@ def test_a_checkpoint_that_lacks_a_question_is_left_out() -> None:
     right = figure_study.RIGHT | {("base+grpo", 1, "curve", 10): [1]}
     frame = dynamics.frame(figure_study.tables(right=right), TABLE)
     last = row(frame, measure="accuracy", series="mean", step=10)
-    assert (last["value"], last["seeds"]) == (50.0, 1)
-    assert row(frame, measure="tokens", series="mean", step=10)["seeds"] == 1
+    assert (last["value"], last["n"]) == (50.0, 1)
+    assert row(frame, measure="tokens", series="mean", step=10)["n"] == 1
 
 
 def test_training_is_averaged_over_windows_that_seeds_share() -> None:
@@ -93,8 +116,8 @@ def test_training_is_averaged_over_windows_that_seeds_share() -> None:
     assert (first["value"], first["low"]) == (2.5, pytest.approx(2.5 - T * 1.0))
     # seed 1 stopped at step 59, and still stands in the window that ends at 60
     last = row(frame, measure="total", series="mean", step=60)
-    assert (last["value"], last["seeds"]) == (pytest.approx((59.5 + 61.0) / 2), 2)
-    assert row(frame, measure="format", series="seed=0", step=60)["value"] == pytest.approx(59.5 / 2)
+    assert (last["value"], last["n"]) == (pytest.approx((59.5 + 61.0) / 2), 2)
+    assert row(frame, measure="format", series="run", seed=0, step=60)["value"] == pytest.approx(59.5 / 2)
     caption = rewards.caption(frame, figure_study.ARMS)
     assert "total from 2.50 to 60.25 in base+grpo and format from 1.25 to 30.12 in base+grpo" in caption
     assert "each point the mean of 2 optimiser steps" in caption
@@ -120,7 +143,7 @@ def test_a_dip_of_the_rollouts_is_told_with_its_step() -> None:
 def test_length_against_accuracy_joins_both_by_checkpoint() -> None:
     frame = length_accuracy.frame(TABLES, TABLE)
     first = row(frame, series="mean", step=0)
-    assert (first["tokens"], first["accuracy"], first["seeds"]) == (20.0, 25.0, 2)
+    assert (first["tokens"], first["accuracy"], first["n"]) == (20.0, 25.0, 2)
     caption = length_accuracy.caption(frame, figure_study.ARMS)
     # shorter and better: never the same direction
     assert "base+grpo (20.0 to 5.0 tokens, 25.0 to 75.0 %) in 0 of 1 steps" in caption
@@ -132,7 +155,7 @@ def test_seeds_has_every_run_its_mean_and_the_references() -> None:
     mean = row(frame, arm="base+grpo", scope="overall", series="mean")
     assert (mean["accuracy"], mean["n"], mean["planned"]) == (87.5, 2, 2)
     assert (mean["low"], mean["high"]) == (pytest.approx(87.5 - T * 12.5), pytest.approx(87.5 + T * 12.5))
-    assert row(frame, series="base+grpo/seed=0", scope="Depth")["accuracy"] == 50.0
+    assert row(frame, series="run", seed=0, scope="Depth")["accuracy"] == 50.0
     single = row(frame, arm="base", scope="overall", series="mean")
     assert (single["accuracy"], single["n"], np.isnan(single["low"])) == (25.0, 1, True)
     assert row(frame, arm="chance", scope="Count")["accuracy"] == pytest.approx(25.0)
@@ -148,7 +171,7 @@ def test_dumbbells_go_from_the_untrained_start_to_the_mean_of_the_trained() -> N
     assert row(frame, scope="Count", series="start")["accuracy"] == 50.0
     assert row(frame, scope="Depth", series="start")["accuracy"] == 0.0
     assert row(frame, scope="Depth", series="mean")["accuracy"] == 75.0
-    assert row(frame, scope="Count", series="base+grpo/seed=1")["accuracy"] == 100.0
+    assert row(frame, scope="Count", series="run", seed=1)["accuracy"] == 100.0
     caption = dumbbells.caption(frame, figure_study.ARMS)
     assert "largest gain is that of base+grpo on Depth (0.0 to 75.0 %, +75.0 points)" in caption
     assert "smallest gain that of base+grpo on Count (50.0 to 100.0 %, +50.0 points)" in caption
@@ -269,7 +292,7 @@ def test_power_says_where_panels_have_scales_of_their_own() -> None:
     assert "scale" not in power.caption(both)
     # shared by the panels, and wide enough for both
     for axes in power.draw(both).axes:
-        assert axes.get_xlim() == pytest.approx((0.0, 1.5 * near["difference"].max()))
+        assert axes.get_xlim() == pytest.approx((0.0, 1.02 * 1.5 * near["difference"].max()))
     assert len({axes.get_xlim() for axes in power.draw(pd.concat([near, far])).axes}) == 2
 
 
@@ -287,7 +310,7 @@ def test_formats_says_where_ability_cannot_be_told() -> None:
     assert "there" not in other
     assert "cannot be told from format in 1 of 2 contrasts; “now parsed” is the largest part in 1 of the 1" in other
     none = formats.caption(frame.assign(told=False))
-    assert "cannot be told from format in 2 of 2 contrasts; bars are parts and diamonds" in none
+    assert "cannot be told from format in 2 of 2 contrasts; bars are parts and diamonds totals" in none
     assert formats.caption(frame.assign(told=True)) == formats.caption(frame.drop(columns="told"))
 
 

@@ -1,6 +1,7 @@
 """How the figures look and what is written: readable at column width, in grey, and the same bytes for the same data."""
 
 import hashlib
+import io
 import re
 import subprocess
 import sys
@@ -15,17 +16,21 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from analysis import Tables, arm_table, load
 from analysis.compare import analyse
 from analysis.figure_frames import figure_frames
 from analysis.figures import GIVEN, OWN, looks, power, seeds, write_figures
-from analysis.figures.style import DOUBLE, SINGLE
+from analysis.figures.style import DOUBLE, GREY, SINGLE
 from analysis.figures.write import DPI, FORMATS
+from analysis.files import rounded, write_csv
 
 LONG = {
     "base": "qwen2-vl-2b-base",
@@ -134,10 +139,10 @@ def test_arms_differ_without_colour() -> None:
 
 def test_lines_of_a_panel_differ_without_colour(figures: dict[str, Figure]) -> None:
     for name, figure in figures.items():
-        if name not in ("dynamics", "rewards", "rollouts", "length_accuracy", "power"):
+        if name not in ("dynamics", "rewards", "rollouts", "power"):
             continue
         for axes in figure.axes:
-            # the means; seeds have no markers, first checkpoints no line of their own
+            # the means; seeds have no markers
             means = [line for line in axes.lines if line.get_marker() != "None" and np.size(line.get_xdata()) > 1]
             looked = [(line.get_marker(), str(line._dash_pattern)) for line in means]
             assert len(set(looked)) == len(looked), name
@@ -146,7 +151,7 @@ def test_lines_of_a_panel_differ_without_colour(figures: dict[str, Figure]) -> N
 def test_an_arm_looks_the_same_in_every_figure(study: Tables, figures: dict[str, Figure]) -> None:
     shown = looks(study.arms)
     for name, figure in figures.items():
-        if name not in ("dynamics", "rewards", "length_accuracy"):
+        if name not in ("dynamics", "rewards"):
             continue
         handles = [line for part in [figure, *figure.subfigs] for legend in part.legends for line in legend.get_lines()]
         labels = [text for part in [figure, *figure.subfigs] for legend in part.legends for text in legend.get_texts()]
@@ -158,6 +163,163 @@ def test_an_arm_looks_the_same_in_every_figure(study: Tables, figures: dict[str,
                     found += 1
                     assert (line.get_marker(), to_rgb(line.get_color())) == (look.marker, look.color)
         assert found >= 2, name
+
+
+def shown_values(axes: Axes) -> tuple[set[float], set[float]]:
+    """Horizontal and vertical coordinates of all that is drawn of the data in a panel, arrows apart."""
+    x: set[float] = set()
+    y: set[float] = set()
+    for line in axes.lines:
+        # what runs along the whole panel has one coordinate that is a number of the data
+        whole = line.get_transform() != axes.transData
+        ends = [np.asarray(each, dtype=float) for each in (line.get_xdata(), line.get_ydata())]
+        for found, values in zip((x, y), ends, strict=True):
+            found |= set() if whole and set(values) == {0.0, 1.0} else set(values[~np.isnan(values)])
+    for part in axes.collections:
+        drawn = [part.get_offsets()] if isinstance(part, PathCollection) else [p.vertices for p in part.get_paths()]
+        for points in map(np.asarray, drawn):
+            x |= set(points[:, 0])
+            y |= set(points[:, 1])
+    for bar in axes.patches:
+        if isinstance(bar, Rectangle):
+            x |= {bar.get_x(), bar.get_x() + bar.get_width()}
+    return x, y
+
+
+NUMBERS = ("estimate", "low", "high", "low90", "high90", "accuracy", "value", "step", "tokens", "difference", "power")
+
+
+def as_svg(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "the same"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def test_every_figure_is_drawn_again_from_its_csv_and_shows_no_number_that_is_not_in_it(
+    study: Tables, figures: dict[str, Figure], tmp_path: Path
+) -> None:
+    table = arm_table(study)
+    frames = {name: own.frame(study, table) for name, own in OWN.items()} | frames_of(study)
+    assert {"seeds", "dumbbells", "dynamics", "length_accuracy", "rewards", "forest", "formats"} <= set(figures)
+    for name in figures:
+        frame = pd.read_csv(write_csv(tmp_path / f"{name}.csv", frames[name]))
+
+        def drawn(of: pd.DataFrame, name: str = name) -> Figure:
+            return OWN[name].draw(of, study.arms) if name in OWN else GIVEN[name].draw(of)
+
+        figure = drawn(frame)
+        assert as_svg(figure) == as_svg(drawn(rounded(frames[name]))), name
+        if name == "power":
+            continue  # its lines are smooth between the points of the CSV: see below
+        numbers = [frame[column].dropna().to_numpy(dtype=float) for column in NUMBERS if column in frame]
+        margins = frame["margin"].dropna().to_numpy(dtype=float) if name == "forest" else np.array([])
+        known = np.concatenate([[0.0], *numbers, margins, -margins])
+        seen = 0
+        for axes in figure.axes:
+            for way, values in zip("xy", shown_values(axes), strict=True):
+                if way == "y" and name in ("seeds", "dumbbells", "forest", "scopes", "formats"):
+                    continue  # rows
+                for value in values:
+                    edges = axes.get_xlim() if name == "forest" else ()  # an interval that leaves the panel
+                    assert np.isclose(known, value, atol=1e-9).any() or value in edges, (name, way, value)
+                    seen += 1
+        assert seen > 3, name
+
+
+def test_lines_of_power_go_through_every_point_of_the_csv_and_markers_lie_on_some() -> None:
+    frame = pd.concat([power.frame([8], 1.5, paired=paired) for paired in (True, False)], ignore_index=True)
+    for axes, (_, chosen) in zip(power.draw(frame).axes, frame.groupby("test", sort=False), strict=True):
+        lines = [line for line in axes.lines if line.get_marker() not in ("None", None)]
+        assert len(lines) == chosen["seeds"].nunique()
+        for line, (_, points) in zip(lines, chosen.groupby("seeds"), strict=True):
+            x, y = (np.asarray(each, dtype=float) for each in (line.get_xdata(), line.get_ydata()))
+            drawn = dict(zip(x, y, strict=True))
+            for difference, found in zip(points["difference"], points["power"], strict=True):
+                assert drawn[difference] == pytest.approx(found, abs=1e-5)
+            marked: Any = line.get_markevery()
+            assert 2 <= len(marked) <= 3
+            assert set(x[marked]) <= set(points["difference"])
+            # not where all lines lie on each other
+            assert (y[marked] < 0.99).all()
+
+
+def test_a_panel_for_each_arm_shows_the_way_from_its_first_checkpoint_to_its_last(figures: dict[str, Figure]) -> None:
+    figure = figures["length_accuracy"]
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    titles = [axes.get_title(loc="left").replace("\n", "") for axes in panels]
+    assert len(set(titles)) == len(titles)
+    for axes in panels:
+        hollow = [line for line in axes.lines if line.get_markerfacecolor() == "white" and line.get_marker() == "o"]
+        assert len(hollow) == 1
+        # one arm alone: nothing of another lies over it
+        colors = {to_rgb(line.get_color()) for line in axes.lines if line.get_color() not in ("white", GREY)}
+        assert len(colors) == 1
+
+
+def test_a_length_that_hardly_moves_does_not_fill_its_axis() -> None:
+    tables = figure_study.tables()
+    frame = OWN["length_accuracy"].frame(tables, arm_table(tables))
+    still = frame.assign(tokens=frame["tokens"].where(frame["tokens"].isna(), 200.0 + frame["step"].astype(float) / 10))
+    (axes,) = OWN["length_accuracy"].draw(still, tables.arms).axes
+    low, high = axes.get_xlim()
+    assert low < 181 < 220 < high + 1
+    moved = OWN["length_accuracy"].draw(frame, tables.arms).axes[0].get_xlim()
+    assert moved[0] < 5
+    assert moved[1] > 25
+
+
+@pytest.mark.parametrize(("arms", "seeds_of_each"), [(5, 8), (1, 1), (2, 3), (28, 3)])
+def test_length_against_accuracy_is_readable_with_few_and_many(arms: int, seeds_of_each: int) -> None:
+    rng = np.random.default_rng(1)
+    names = [f"base+grpo+variant-{number}" for number in range(arms)]
+    rows = []
+    for name in names:
+        for series, seed in [*(("run", seed) for seed in range(seeds_of_each)), ("mean", None)]:
+            for step in range(0, 301, 50):
+                tokens, accuracy = 10.0 + rng.normal(0, 0.4), 40 + step / 6 + rng.normal(0, 3)
+                rows.append(
+                    (name, seed, series, "p", step, tokens, accuracy, seeds_of_each if seed is None else 1, 9, 0)
+                )
+    columns = ["arm", "seed", "series", "protocol", "step", "tokens", "accuracy", "n", "questions", "excluded"]
+    figure = OWN["length_accuracy"].draw(pd.DataFrame(rows, columns=columns).astype({"seed": "Int64"}), names)
+    assert figure.get_size_inches()[0] == (SINGLE if arms <= 6 else DOUBLE)
+    assert figure.get_size_inches()[1] < 9.5
+    texts = drawn_texts(figure)
+    for i, (text, size, box) in enumerate(texts):
+        assert size >= 6
+        assert box.x0 >= -1
+        assert box.x1 <= figure.bbox.width + 1
+        assert not any(box.padded(-1).overlaps(other.padded(-1)) for _, _, other in texts[:i]), text
+
+
+def test_intervals_that_are_narrower_than_their_points_have_ends_over_them(usual: Tables) -> None:
+    table = arm_table(usual)
+    drawn = {"seeds": OWN["seeds"].draw(rounded(OWN["seeds"].frame(usual, table)), usual.arms)}
+    drawn["scopes"] = GIVEN["scopes"].draw(frames_of(usual)["scopes"])
+    for name, figure in drawn.items():
+        lines = [line for axes in figure.axes for line in axes.lines]
+        ends = [line for line in lines if line.get_marker() == "|"]
+        points = [line for line in lines if line.get_marker() in ("D", "o", "v")]
+        assert ends, name
+        assert min(line.get_markersize() for line in ends) > max(line.get_markersize() for line in points)
+        assert min(line.get_zorder() for line in ends) > max(line.get_zorder() for line in points)
+
+
+def test_a_start_and_a_trained_arm_of_equal_accuracy_are_both_seen() -> None:
+    tables = figure_study.tables()
+    frame = OWN["dumbbells"].frame(tables, arm_table(tables))
+    for axes in OWN["dumbbells"].draw(frame.assign(accuracy=50.0), tables.arms).axes:
+        (start,) = [line for line in axes.lines if line.get_markerfacecolor() == "white"]
+        (trained,) = [line for line in axes.lines if line.get_marker() not in ("None", None, "o")]
+        assert start.get_markersize() > trained.get_markersize() + 1
+        assert start.get_zorder() < trained.get_zorder()
+
+
+def test_seeds_of_near_equal_accuracy_lie_on_levels_of_their_own() -> None:
+    assert seeds._levels([90.0, 90.1, 90.2, 90.3, 95.0, 99.5]) == [0, 1, 2, 3, 0, 0]
+    # more than there are levels: over the one that is farthest away
+    assert seeds._levels([90.0, 90.1, 90.2, 90.3, 90.4]) == [0, 1, 2, 3, 0]
 
 
 @pytest.fixture(scope="module")
