@@ -1,6 +1,6 @@
 """All checks at once, and their tables."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -21,8 +21,6 @@ from analysis.tables.table import Cell, Column, Number, Table, count
 TITLE = "Audit of published scores"
 UNITS = {"z": "standard errors", "p": "probability", "p_adjusted": "probability", "n": "questions"}
 """Of the finding's numbers that are no percentages or points."""
-FINDINGS_PER_PAGE, ROWS_PER_PAGE = 10, 30
-"""Rows of one LaTeX table, with and without a sentence for each."""
 
 
 @dataclass(frozen=True)
@@ -91,29 +89,12 @@ def write_audit(result: Audit, folder: Path | str) -> list[Path]:
     page = "\n".join(table.html() for table in tables)
     paths = [
         write_text(folder / "audit.md", markdown(result, tables)),
-        write_text(folder / "audit.tex", "\n".join(part.latex() for table in tables for part in _pages(table))),
+        write_text(folder / "audit.tex", "\n".join(table.latex() for table in tables)),
         write_text(folder / "audit.html", f"{title}<h1>{TITLE}</h1>\n{page}</body>\n</html>"),
         write_csv(folder / "audit.csv", findings_frame(result)),
     ]
     more = [table for table in tables if table.name != "audit"]
     return paths + [write_csv(folder / f"{table.name}.csv", table.frame()) for table in more]
-
-
-def _pages(table: Table) -> list[Table]:
-    """A table in parts that fit on a page each: a float of LaTeX does not break. Sentences go with their rows."""
-    own = len(table.footers) == len(table.rows)
-    size = FINDINGS_PER_PAGE if own else ROWS_PER_PAGE
-    starts = range(0, max(len(table.rows), 1), size)
-    return [
-        replace(
-            table,
-            name=table.name if start == 0 else f"{table.name}_{start // size + 1}",
-            title=table.title if start == 0 else f"{table.title} (continued)",
-            rows=table.rows[start : start + size],
-            footers=table.footers[start : start + size] if own else table.footers if start == starts[-1] else (),
-        )
-        for start in starts
-    ]
 
 
 def markdown(result: Audit, tables: list[Table]) -> str:

@@ -5,7 +5,6 @@ shown that isn't on record.
 """
 
 import html
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +13,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from analysis.statistics import MeanInterval
+from analysis.tables.latex import latex
 from analysis.words import NONE
 
 
@@ -117,30 +117,12 @@ class Table:
         return f"{heading} {self.title}\n\n{text}\n\n{notes}\n"
 
     def latex(self) -> str:
-        """A ``table`` environment in booktabs' style, footers in its notes; needs array, booktabs and graphicx."""
-        lines = [
-            "% needs \\usepackage{array,booktabs,graphicx}",
-            "\\begin{table}",
-            "\\centering\\footnotesize\\setlength{\\tabcolsep}{3pt}",
-            f"\\caption{{{_tex(self.title)}}}",
-            f"\\label{{tab:{self.name}}}",
-            # as wide as the line at most
-            "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%",
-            f"\\begin{{tabular}}{{{''.join(self._latex_columns())}}}",
-            "\\toprule",
-            " & ".join(_tex(column.title) for column in self.columns) + " \\\\",
-            "\\midrule",
-            *(" & ".join(_tex(str(cell)) for cell in row) + " \\\\" for row in self.rows),
-            "\\bottomrule",
-            "\\end{tabular}}",
-            *(f"\\par\\smallskip\\raggedright {_tex(footer)}" for footer in self.footers),
-            "\\end{table}",
-        ]
-        return "\n".join(lines) + "\n"
+        """The table for LaTeX, as `analysis.tables.latex` sets it."""
+        return latex(self)
 
     def html(self) -> str:
         """A ``table`` element with its caption, footers in its foot; no styles of its own."""
-        right = self._right()
+        right = self.right()
         head = "".join(f"<th scope='col'>{html.escape(column.title)}</th>" for column in self.columns)
         body = "\n".join("<tr>" + "".join(map(_html_cell, row, right)) + "</tr>" for row in self.rows)
         foot = "".join(
@@ -205,14 +187,7 @@ class Table:
                 if isinstance(cell, Number) and column.name:
                     yield (self.name, name, column.name, cell.value, cell.low, cell.high, cell.n, cell.unit)
 
-    def _latex_columns(self) -> Iterator[str]:
-        """Numbers on the right; long texts in lines of 3 cm."""
-        for place, right in enumerate(self._right()):
-            longest = max((len(str(row[place])) for row in self.rows), default=0)
-            paragraph = ">{\\raggedright\\arraybackslash}p{3cm}"
-            yield paragraph if longest > 24 and not right else "r" if right else "l"
-
-    def _right(self) -> list[bool]:
+    def right(self) -> list[bool]:
         """Which columns hold numbers, and so stand on the right."""
         return [any(isinstance(row[place], Number) for row in self.rows) for place in range(len(self.columns))]
 
@@ -224,33 +199,3 @@ def _is_numeric(values: list[Any]) -> bool:
 def _html_cell(cell: Cell, right: bool) -> str:
     place = " style='text-align:right'" if right else ""
     return f"<td{place}>{html.escape(str(cell))}</td>"
-
-
-_TEX = {
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-    "\\": "\\textbackslash{}",
-    "~": "\\textasciitilde{}",
-    "^": "\\textasciicircum{}",
-    "<": "\\textless{}",
-    ">": "\\textgreater{}",
-    "|": "\\textbar{}",
-    "±": "$\\pm$",
-    "−": "$-$",
-    "–": "--",
-    "√": "$\\surd$",
-    "α": "$\\alpha$",
-    "β": "$\\beta$",
-    "σ": "$\\sigma$",
-    "²": "$^2$",
-    "×": "$\\times$",
-    "→": "$\\to$",
-    "…": "\\ldots{}",
-    "≥": "$\\ge$",
-    "≤": "$\\le$",
-}
-
-
-def _tex(text: str) -> str:
-    """Text for LaTeX: special characters escaped, ``+1.2`` and ``-1.2`` with signs of mathematics."""
-    escaped = "".join(_TEX.get(sign, sign) for sign in text)
-    return re.sub(r"(?<![\w-])([+-])(?=\d)", r"$\1$", escaped)

@@ -15,6 +15,7 @@ from fabricated_study import fabricate as fabricate_study
 
 from analysis import analyse, load
 from analysis.compare import _parquet
+from analysis.tables.latex import _pieces
 from analysis.tables.table import Column, Number, Table, count, of_interval, p_value
 
 TOKENS = {"name": "length_%&", "question": "Longer?", "a": "base+grpo", "b": "base+sft", "metric": "tokens"}
@@ -54,7 +55,7 @@ def untex(text: str) -> str:
     for tex, sign in {
         "\\textbackslash{}": "\0", "\\textless{}": "<", "\\textgreater{}": ">", "\\textbar{}": "|", "$\\pm$": "±",
         "\\textasciitilde{}": "~", "\\textasciicircum{}": "^", "$\\surd$": "√", "$^2$": "²", "$\\times$": "×",
-        "$+$": "+",
+        "$+$": "+", "\\allowbreak{}": "",
     }.items():  # fmt: skip
         text = text.replace(tex, sign)
     text = re.sub(r"\$-\$(?=\d)", "-", text).replace("$-$", "−").replace("--", "–")
@@ -62,7 +63,11 @@ def untex(text: str) -> str:
 
 
 def of_latex(text: str) -> list[list[str]]:
-    body = text.split("\\toprule\n")[1].split("\\bottomrule")[0].replace("\\midrule\n", "")
+    if "\\begin{longtable}" in text:
+        head = text.split("\\toprule\n")[1].split("\\midrule")[0]
+        body = head + text.split("\\endlastfoot\n")[1].split("\\end{longtable}")[0]
+    else:
+        body = text.split("\\toprule\n")[1].split("\\bottomrule")[0].replace("\\midrule\n", "")
     lines = [line.removesuffix(" \\\\") for line in body.strip().splitlines()]
     return [[untex(cell.strip()) for cell in re.split(r"(?<!\\)&", line)] for line in lines]
 
@@ -195,27 +200,112 @@ def test_special_characters_come_through_every_format() -> None:
     assert "±" not in tex
 
 
-def test_latex_is_well_formed(sheets: dict[str, Table], tmp_path: Path) -> None:
-    for table in (*sheets.values(), odd()):
+def tall(rows: int = 60, words: int = 3, columns: int = 4) -> Table:
+    """More rows than a page holds, some of them of several lines."""
+    cells: list[tuple[Any, ...]] = []
+    for number in range(rows):
+        name = "base+grpo/seed=" + str(number)
+        texts = [" ".join(["instruct-direct/lenient"] * (1 + number % words)) for _ in range(columns - 3)]
+        cells.append((name, *texts, Number(number / 7, -3.0, 12.5, signed=True), "-3.0 to +12.5"))
+    made = [Column("name", "name"), *(Column(f"c{i}", f"what {i} is") for i in range(columns - 3))]
+    made += [Column("value", "a − b"), Column("", "95 % interval")]
+    return Table(f"tall_{rows}_{columns}", "Higher than a page", tuple(made), tuple(cells), ("A footer & more.", ODD))
+
+
+def high() -> Table:
+    """Few rows, but so many words that a page doesn't hold them."""
+    rows = tuple((f"row {number}", "undecidable from the printed totals " * 9) for number in range(12))
+    return Table("high", "Few rows", (Column("a", "a"), Column("b", "b")), rows)
+
+
+def test_latex_is_well_formed(sheets: dict[str, Table]) -> None:
+    for table in (*sheets.values(), odd(), tall(), tall(columns=9), high()):
         tex = table.latex()
         assert balanced(tex), table.name
         assert tex.isascii() or not re.search(r"[±−–√²×→…≥≤]", tex)
         begun, ended = re.findall(r"\\begin{(\w+)}", tex), re.findall(r"\\end{(\w+)}", tex)
-        assert begun == ended[::-1] == ["table", "tabular"]
-        assert len(re.findall(r"\\(top|mid|bottom)rule", tex)) == 3
-        (columns,) = re.findall(r"\\begin{tabular}{(.*)}", tex)
-        kinds = re.findall(r">{\\raggedright\\arraybackslash}p{\d+cm}|[lr]", columns)
+        assert begun == ended[::-1]
+        assert tex.count("\\begingroup") == tex.count("\\endgroup")
+        if begun == ["table", "tabular"]:
+            assert len(re.findall(r"\\(top|mid|bottom)rule", tex)) == 3
+            (columns,) = re.findall(r"\\begin{tabular}{(.*)}", tex)
+            kinds = re.findall(r">{\\raggedright\\arraybackslash}p{\d+cm}|[lr]", columns)
+        else:
+            assert [name for name in begun if name != "landscape"] == ["longtable"]
+            assert len(re.findall(r"\\(top|mid|bottom)rule", tex)) == 6
+            (columns,) = re.findall(r"\\begin{longtable}{@{}(.*)@{}}", tex)
+            kinds = re.findall(r">{\\ragged(?:righ|lef)t\\arraybackslash}p{[\d.]+pt}", columns)
         assert "".join(kinds) == columns
         assert len(kinds) == len(table.columns)
         assert {len(row) for row in of_latex(tex)} == {len(table.columns)}
-    program = shutil.which("pdflatex") or shutil.which("tectonic")
-    if program:
-        body = "\n".join(table.latex() for table in (*sheets.values(), odd()))
-        head = "\\documentclass{article}\\usepackage{array,booktabs,graphicx}\\begin{document}"
-        document = f"{head}\n{body}\n\\end{{document}}"
-        (tmp_path / "all.tex").write_text(document)
-        mode = ["-interaction=nonstopmode", "-halt-on-error"] if program.endswith("pdflatex") else []
-        subprocess.run([program, *mode, "all.tex"], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_a_table_that_no_page_holds_breaks_over_pages_with_its_head_on_each(sheets: dict[str, Table]) -> None:
+    for table in (tall(), tall(columns=9), high(), tall(rows=26)):
+        tex = table.latex()
+        assert "\\begin{table}" not in tex
+        assert "\\resizebox" not in tex
+        head = tex.split("\\toprule\n")[1].split("\\midrule")[0]
+        # of the first page and of all others, and what both end with
+        assert tex.count(head) == 2
+        for ending in ("endfirsthead", "endhead", "endfoot", "endlastfoot"):
+            assert tex.count(f"\\{ending}\n") == 1
+        assert tex.count("\\caption{") == tex.count("\\label{") == 1
+        widths = [float(width) for width in re.findall(r"p{([\d.]+)pt}", tex)]
+        total = sum(widths) + 6 * (len(widths) - 1)
+        assert total <= (550.0 if "landscape" in tex else 345.0)
+    assert "landscape" not in tall().latex()
+    assert "landscape" in tall(columns=9).latex()
+    short = [table for table in sheets.values() if len(table.rows) < 12]
+    assert len(short) > 5
+    assert all("longtable" not in table.latex() for table in short)
+    assert all("\\begin{longtable}" in table.latex() for table in sheets.values() if len(table.rows) > 25)
+
+
+def test_intervals_and_numbers_stay_on_a_line_where_there_is_room() -> None:
+    assert _pieces("+92.5 to +94.3") == ["+92.5 to +94.3"]
+    assert _pieces("+46.44 ± 6.70") == ["+46.44 ± 6.70"]
+    assert _pieces("< 0.001") == ["< 0.001"]
+    assert _pieces("base+grpo/seed=0") == ["base+", "grpo/", "seed=0"]
+    assert _pieces("instruct-think, -1.2") == ["instruct-", "think,", "-1.2"]
+
+
+def test_the_head_of_a_latex_file_names_every_package_that_it_needs(sheets: dict[str, Table]) -> None:
+    needed = {
+        "booktabs": "\\toprule", "array": "\\arraybackslash", "graphicx": "\\resizebox",
+        "longtable": "\\begin{longtable}", "pdflscape": "\\begin{landscape}",
+    }  # fmt: skip
+    for table in (*sheets.values(), tall(), tall(columns=9), high()):
+        tex = table.latex()
+        first = tex.splitlines()[0]
+        (named,) = re.findall(r"^% needs \\usepackage{([\w,]+)}", first)
+        for package, command in needed.items():
+            if command in tex:
+                assert package in named.split(","), (table.name, package)
+    # letters that a float makes too small to read are told of
+    wide = Table("wide", "Wide", tuple(Column(f"c{i}", "a long heading") for i in range(20)), ())
+    assert re.search(
+        r"^% its letters are \d\.\d pt high on a line of 345 pt: give it one of \d+ pt", wide.latex(), re.M
+    )
+    assert "its letters" not in odd().latex()
+    # and columns for which even a turned page is too narrow
+    word = Table("word", "Word", tuple(Column(f"c{i}", "unbreakable" * 2) for i in range(9)), (("x",) * 9,) * 30)
+    assert "\\usepackage[a3paper]{geometry}" in word.latex()
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex here: structure alone is checked")
+def test_latex_compiles_within_the_line_and_the_page(sheets: dict[str, Table], tmp_path: Path) -> None:
+    tables = (*sheets.values(), odd(), tall(), tall(columns=9), high(), tall(rows=26, words=1, columns=5))
+    body = "\n\\clearpage\n".join(table.latex() for table in tables)
+    packages = set(re.findall(r"^% needs \\usepackage{([\w,]+)}", body, re.M))
+    head = "\\documentclass{article}" + "".join(f"\\usepackage{{{each}}}" for each in sorted(packages))
+    (tmp_path / "all.tex").write_text(f"{head}\\begin{{document}}\n{body}\n\\end{{document}}")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    for _ in range(2):
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    log = (tmp_path / "all.log").read_text(errors="replace")
+    assert "too large for page" not in log
+    assert not re.findall(r"Overfull \\hbox .*", log)
 
 
 def test_how_numbers_are_shown() -> None:
