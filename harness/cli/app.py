@@ -28,6 +28,9 @@ app = typer.Typer(
 )
 
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file.", show_default=True)]
+CollectedPath = Annotated[
+    Path, typer.Argument(metavar="STUDY", help="The study file, or a collected folder such as results/micro.")
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(

@@ -1,5 +1,7 @@
 """The verb that says what a study's contrasts can see, before anything is paid for."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,9 +9,9 @@ import typer
 
 from harness.cli.app import (
     DEFAULT_STUDY,
+    CollectedPath,
     Overrides,
     StorePath,
-    StudyPath,
     app,
     load_plan,
     make_console,
@@ -18,6 +20,7 @@ from harness.cli.app import (
 )
 
 if TYPE_CHECKING:
+    from analysis.collected import Tables
     from analysis.planned import Spread
     from analysis.power_report import ContrastPower, Costs
     from analysis.tables.table import Table
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def power(
-    study: StudyPath = DEFAULT_STUDY,
+    study: CollectedPath = DEFAULT_STUDY,
     overrides: Overrides = None,
     difference: Annotated[
         float | None,
@@ -61,7 +64,7 @@ def power(
 
     By the test that the analysis will make of it, at its level adjusted for its family, from the spread over seeds that
     the study declares (power.seed_sd, a contrast's seed_sd) or that --results shows. The costs are estimates, from
-    stages in the store where there are any.
+    stages in the store where there are any; a collected folder knows none.
     """
     from analysis.power_report import power_report, summary
     from analysis.tables.power import power_table
@@ -69,17 +72,17 @@ def power(
     _refuse_numbers(
         {"--difference": difference, "--seed-sd": seed_sd}, {"--power": wanted, "--discordance": discordance}
     )
-    plan = load_plan(study, overrides)
-    if not plan.contrasts:
+    design = _collected(study, overrides) if study.is_dir() else _planned(load_plan(study, overrides), store)
+    if not design.record["contrasts"]:
         refuse(f"{study} declares no contrasts, so there is nothing that its seeds could be enough for")
-    record, questions = _record(plan), _questions(plan)
-    spreads, measured_on = None, ""
+    spreads, questions, remarks = None, design.questions, list(design.remarks)
     if results is not None:
-        spreads, questions, measured_on = _measured(results, record)
+        spreads, questions, measured_on = _measured(results, design.record)
+        remarks.insert(0, measured_on)
     try:
         rows = power_report(
-            record,
-            {arm.name: len(plan.study.seeds) if arm.has_seeds else None for arm in plan.arms},
+            design.record,
+            design.runs,
             questions,
             spreads=spreads,
             difference=difference,
@@ -89,8 +92,7 @@ def power(
         )
     except ValueError as error:
         refuse(str(error))
-    title = f"{plan.study.title or plan.study.study}: power of the declared contrasts"
-    table = power_table(title, rows, _costs(plan, store), [measured_on] if measured_on else [])
+    table = power_table(f"{design.title}: power of the declared contrasts", rows, design.costs, remarks)
     _print(table, rows, summary(rows))
     if out is not None:
         _write(out, table, rows)
@@ -104,6 +106,59 @@ def _refuse_numbers(positive: dict[str, float | None], shares: dict[str, float |
         if value is not None and not 0.0 < value < 1.0:
             hint = f"; {value:g} % is {value / 100:g}" if 1.0 < value < 100.0 else ""
             refuse(f"{name} {value:g}: a share above 0 and below 1 is needed{hint}")
+
+
+@dataclass(frozen=True)
+class _Design:
+    """What a study declares, from its file or from where it was collected."""
+
+    title: str
+    record: Mapping[str, Any]
+    """``contrasts``, ``arms`` and ``power`` as in ``study.json``."""
+    runs: Mapping[str, int | None]
+    """Planned, by arm; None for an arm without randomness."""
+    questions: int
+    """Of the benchmark."""
+    costs: "Costs | None" = None
+    remarks: Sequence[str] = ()
+    """For the table's foot."""
+
+
+def _planned(plan: "Plan", store: Path | None) -> _Design:
+    return _Design(
+        title=plan.study.title or plan.study.study,
+        record=_record(plan),
+        runs={arm.name: len(plan.study.seeds) if arm.has_seeds else None for arm in plan.arms},
+        questions=_questions(plan),
+        costs=_costs(plan, store),
+    )
+
+
+def _collected(folder: Path, overrides: Sequence[str] | None) -> _Design:
+    """The study as it was declared when it was collected; nothing of what its runs came to."""
+    if overrides:
+        refuse(f"{folder} is a collected folder already; leave --set out, or name a study file")
+    tables = _load(folder)
+    if not len(tables.questions):
+        refuse(f"{folder} was collected before the questions were there; name the study file instead")
+    planned = tables.runs["arm"].value_counts()
+    return _Design(
+        title=tables.study["title"] or tables.study["study"],
+        record=tables.study,
+        runs={arm: int(planned[arm]) if tables.random(arm) else None for arm in tables.arms},
+        questions=len(tables.questions),
+        remarks=[f"As collected in {folder}: runs planned then, spread as declared then; costs need the study file."],
+    )
+
+
+def _load(folder: Path) -> "Tables":
+    from analysis.collected import CollectedError
+    from analysis.load import load
+
+    try:
+        return load(folder)
+    except CollectedError as error:
+        refuse(str(error))
 
 
 def _record(plan: "Plan") -> dict[str, Any]:
@@ -126,16 +181,11 @@ def _questions(plan: "Plan") -> int:
     return max(questions_of(plan.stages[stage]) for stage in finals)
 
 
-def _measured(folder: Path, record: dict[str, Any]) -> "tuple[dict[str, Spread], int, str]":
+def _measured(folder: Path, record: Mapping[str, Any]) -> "tuple[dict[str, Spread], int, str]":
     """Spread by contrast, number of questions, and where they are from, of collected tables."""
-    from analysis.collected import CollectedError
-    from analysis.load import load
     from analysis.pilot import measured_spreads
 
-    try:
-        tables = load(folder)
-    except CollectedError as error:
-        refuse(str(error))
+    tables = _load(folder)
     spreads = measured_spreads(tables, record["power"])
     wanted = [each["name"] for each in record["contrasts"]]
     found = {name: spread for name, spread in spreads.items() if name in wanted}

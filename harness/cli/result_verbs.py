@@ -7,6 +7,7 @@ import typer
 
 from harness.cli.app import (
     DEFAULT_STUDY,
+    CollectedPath,
     Overrides,
     ResultsPath,
     StorePath,
@@ -21,10 +22,6 @@ from harness.cli.app import (
     refuse,
     results_folder,
 )
-
-CollectedPath = Annotated[
-    Path, typer.Argument(metavar="STUDY", help="The study file, or a collected folder such as results/micro.")
-]
 
 
 @app.command()

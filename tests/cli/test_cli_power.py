@@ -74,6 +74,18 @@ def test_options_change_the_numbers(power, tmp_path):
     assert "10 % discordant" in text
 
 
+def test_a_collected_folder_says_what_its_study_file_says(power, tmp_path):
+    text = power("results/micro", "--out", tmp_path / "folder")
+    assert "As collected in results/micro: runs planned then" in text
+    power("sweeps/micro.yaml", "--set", "seeds=[0,1,2,3,4,5,6,7]", "--out", tmp_path / "file")
+    collected, declared = (pd.read_csv(tmp_path / name / "power.csv") for name in ("folder", "file"))
+    hours = [column for column in declared if column.startswith("hours")]
+    assert hours
+    pd.testing.assert_frame_equal(collected, declared.drop(columns=hours))
+    assert "leave --set out" in power("results/micro", "--set", "seeds=[0]", code=2)
+    assert "study.json: no such file" in power(tmp_path, code=2)
+
+
 def test_a_pilots_results_are_measured(power, tmp_path):
     text = power("--results", "results/micro", "--out", tmp_path)
     assert "on 26 finished runs of study micro, 1,000 questions on 625 images" in text

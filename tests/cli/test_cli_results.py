@@ -63,7 +63,13 @@ def test_a_collected_folder_has_no_settings_to_override(cli: Cli, verb: str) -> 
         assert "leave --results and --set out" in cli(verb, "results/toy", *more, code=2)
 
 
-@pytest.mark.parametrize("verb", ["power", "plan", "run"])
+def test_without_its_questions_a_collected_folder_does_not_say_what_its_seeds_can_show(cli: Cli) -> None:
+    assert cli("power", "results/toy", code=2) == (
+        "results/toy was collected before the questions were there; name the study file instead\n"
+    )
+
+
+@pytest.mark.parametrize("verb", ["plan", "run"])
 def test_a_collected_folder_is_no_study_file(cli: Cli, verb: str) -> None:
     text = cli(verb, "results/toy", code=2)
     assert (
