@@ -112,7 +112,8 @@ def _start_model(tables: Tables, side: Side, values: SideValues) -> SideValues:
     same = runs["start_stage"].nunique() == 1 if known else len(found) > 1
     if not found or not same or not all(np.array_equal(found[0].values, run.values) for run in found):
         return values
-    return replace(values, found=(replace(found[0], seed=None),), lost={}, excluded={}, planned=1, random=False)
+    one = (replace(found[0], seed=None),)
+    return replace(values, found=one, lost={}, excluded={}, planned=1, random=False, unread=values.lost)
 
 
 def _held_out(tables: Tables) -> np.ndarray:

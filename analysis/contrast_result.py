@@ -58,6 +58,9 @@ class ContrastResult:
     spread; None where none is declared."""
     detected_at: tuple[float, float] = (0.8, 0.05)
     """That power, and the level of the test: Holm's strictest, alpha over the family's size."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """Runs that the start model of a side at step 0 was not read from, with the reason. It is one under every seed and
+    was read from others, so they don't count as missing."""
     missing_sd: bool = field(default=False)
     """No spread is declared, so nothing can be said about that."""
 

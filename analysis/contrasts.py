@@ -75,6 +75,7 @@ def contrast(tables: Tables, declared: Mapping[str, Any], draws: int = DRAWS) ->
         planned=sum(part.values.planned for _, part in parts),
         lost=_lost(parts, "lost") | combined.unpaired,
         excluded=_lost(parts, "excluded"),
+        unread=_lost(parts, "unread"),
         standing=standing(tables, declared),
         verdict=decide(
             combined.interval, declared["margin"], declared["alpha"], combined.population, seeds, combined.reason

@@ -1,5 +1,6 @@
 """A contrast's numbers in words: an interval says what it is compatible with, never "no difference"."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from analysis.metrics import METRICS, Metric
@@ -131,8 +132,13 @@ def seen(result: "ContrastResult") -> str:
 
 
 def _missing(result: "ContrastResult") -> str:
-    if not result.lost:
-        return ""
-    shown = [f"{run} ({why})" for run, why in result.lost.items()]
+    start = "Step 0, the one start model of all seeds, was read from other runs than"
+    told = ((head, runs) for head, runs in (("Left out:", result.lost), (start, result.unread)) if runs)
+    return "".join(f" {head} {_runs(runs)}." for head, runs in told)
+
+
+def _runs(reasons: Mapping[str, str]) -> str:
+    """The first six runs with their reasons, and how many more there are."""
+    shown = [f"{run} ({why})" for run, why in reasons.items()]
     more = f" and {things(len(shown) - 6, 'more run')}" if len(shown) > 6 else ""
-    return f" Left out: {'; '.join(shown[:6])}{more}."
+    return f"{'; '.join(shown[:6])}{more}"

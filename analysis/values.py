@@ -5,7 +5,7 @@ contrast's exclusions leave out: nothing is dropped by joining what happens to b
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,9 @@ class SideValues:
     planned: int
     random: bool
     """Whether the arm has seeds; one without is a single run and a known constant."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """Of a start model, which is one under every seed: the runs that it could not be read from, with the reason. None
+    of it is lost by that as long as it was read from another."""
 
     @property
     def position(self) -> np.ndarray:

@@ -113,6 +113,7 @@ def evidence(tables: Tables, results: Sequence[ContrastResult]) -> Table:
     )
     rows = [_evidence_row(result) for result in results]
     lost = {f"{run}: {why}" for result in results for run, why in result.lost.items()}
+    unread = {f"{run}: {why}" for result in results for run, why in result.unread.items()}
     footers = (
         f"Two-level bootstrap: seeds drawn, then images, one draw of images for all seeds and tasks; about"
         f" {BOOTSTRAP_POPULATION}, as sensitivity. It is too wide where chance in single answers dominates, as in most"
@@ -122,6 +123,14 @@ def evidence(tables: Tables, results: Sequence[ContrastResult]) -> Table:
         " staying what they are and no seed in common; a printed difference of single runs is held against it.",
         _power_footer(tables),
         f"Missing: {_MISSING}" + (f": {'; '.join(sorted(lost))}." if lost else "; none."),
+        *(
+            [
+                "Step 0 is the one start model of all seeds, one planned run that misses nothing where any run has it;"
+                f" it was not read from {'; '.join(sorted(unread))}."
+            ]
+            if unread
+            else []
+        ),
     )
     title = f"{tables.study['title']}: what the verdicts rest on"
     return Table("evidence", title, columns, tuple(rows), footers)

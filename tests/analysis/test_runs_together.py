@@ -1,6 +1,8 @@
 """Which runs belong together: the start model under every seed, one run on two sides, seeds of a printed difference."""
 
+import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ from scipy import stats
 
 from analysis import CollectedError, contrast, contrasts, declare, from_frames
 from analysis.collected import Tables
+from analysis.tables.contrasts import evidence
 
 QUESTIONS = pd.DataFrame(
     {"question": range(40), "task": ["x", "y"] * 20, "image": [f"{i // 2}" for i in range(40)]}
@@ -54,6 +57,28 @@ def test_step_0_is_one_start_model_and_a_known_constant() -> None:
     assert found.p == pytest.approx(expected.pvalue)
     assert found.interval.low == pytest.approx(expected.confidence_interval().low - score(start)[0])
     assert (found.planned, found.missing) == (5, 0)
+
+
+@pytest.mark.parametrize("against", ["grpo", "other"])
+def test_a_run_that_the_start_model_is_not_read_from_is_told_of_and_nothing_of_it_is_missing(against: str) -> None:
+    start = np.repeat(drawn(1, 0.3), 4, axis=0)
+    arms = {"grpo": drawn(2, 0.5, 0.6, 0.7, 0.8), "other": drawn(4, 0.5, 0.6, 0.4, 0.5)}
+    made = tables(arms, grpo={0: start, 50: drawn(3, 0.4, 0.4, 0.5, 0.5)})
+    failed = [json.dumps({"frozen": {"passed": run != "grpo/seed=2", "detail": "moved"}}) for run in made.runs["run"]]
+    study = replace(made, runs=made.runs.assign(checks=failed))
+    found = contrast(study, declare(study, against, {"arm": "grpo", "step": 0}), draws=0)
+    told = "excluded: manipulation check 'frozen' (moved) failed"
+    both = against == "grpo"
+    where = " under default/default at step 0" if both else ""
+    assert found.unread == {f"grpo/seed=2{where}": told}
+    assert found.lost == ({"grpo/seed=2 under default/default": told} if both else {})
+    assert (found.ns, found.planned) == ((3 if both else 4, 1), 5)
+    assert f"was read from other runs than grpo/seed=2{where} ({told})." in found.sentence
+    foot = " ".join(evidence(study, [found]).footers)
+    assert f"it was not read from grpo/seed=2{where}: {told}." in foot
+    whole = contrast(made, declare(made, against, {"arm": "grpo", "step": 0}), draws=0)
+    assert whole.unread == {}
+    assert "Step 0" not in whole.sentence + " ".join(evidence(made, [whole]).footers)
 
 
 def test_one_arm_at_two_steps_is_paired_by_run_whatever_the_pairing() -> None:
