@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,11 @@ def from_frames(
         frames[name] = _with_defaults(others.get(name, default), {"suite": "default"} if name in LARGE else {})
     frames = {name: sorted_rows(frame, name, f"frame {name}") for name, frame in frames.items()}
     default = _default_study(frames)
-    if strangers := sorted(set(study or {}) - {*default, *MORE}):
-        raise CollectedError(f"study: unknown {', '.join(strangers)}; there are {', '.join([*default, *MORE])}")
+    known = [*default, *MORE]
+    if strangers := sorted(set(study or {}) - set(known)):
+        near = dict.fromkeys(each for name in strangers for each in get_close_matches(str(name), known, n=1))
+        hint = f"did you mean {', '.join(near)}? " if near else ""
+        raise CollectedError(f"study: unknown {', '.join(strangers)}; {hint}There are {', '.join(known)}")
     return assemble(default | dict(study or {}), frames, lambda name: f"frame {name}")
 
 

@@ -153,19 +153,18 @@ def _rows(file: Path, columns: Sequence[_Column], remarks: list[str]) -> pd.Data
 
 
 def _lines(file: Path, required: Sequence[str]) -> list[list[str]]:
-    """Cells of every row, separated by what makes the first row name the required columns; else by commas."""
+    """Cells of every row, separated by what makes the first row name most of the required columns."""
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise PublishedError(f"{file} is not a CSV file in UTF-8: {error}") from None
     first = text.partition("\n")[0]
-    fitting = [
-        separator
-        for separator in SEPARATORS
-        if set(required) <= {name.strip().strip('"') for name in first.split(separator)}
-    ]
+
+    def named(separator: str) -> int:
+        return len(set(required) & {name.strip().strip('"') for name in first.split(separator)})
+
     try:
-        return list(csv.reader(io.StringIO(text, newline=""), delimiter=[*fitting, ","][0], strict=True))
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=max(SEPARATORS, key=named), strict=True))
     except csv.Error as error:
         raise PublishedError(f"{file} is not a CSV file in UTF-8: {error}") from None
 

@@ -62,8 +62,10 @@ def test_another_tables_name_is_refused() -> None:
 
 
 def test_a_study_of_frames_has_what_a_study_has() -> None:
-    with pytest.raises(CollectedError, match=r"study: unknown contrast, power_of; there are study, title, arms, "):
-        from_frames(*minimal(), study={"contrast": [], "power_of": 1, "claims": [], "suite": "mine"})
+    with pytest.raises(
+        CollectedError, match=r"study: unknown contrast, of; did you mean contrasts\? There are study, title, arms, "
+    ):
+        from_frames(*minimal(), study={"contrast": [], "of": 1, "claims": [], "suite": "mine"})
 
 
 @pytest.mark.parametrize("column", ["run", "question", "correct"])

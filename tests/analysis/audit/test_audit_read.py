@@ -209,6 +209,10 @@ def test_cells_may_be_separated_as_spreadsheets_do(tmp_path: Path, separator: st
     scores.write_text(scores.read_text().replace("50.00", "50,00"))
     with pytest.raises(PublishedError, match=r"row \d, column accuracy_percent: '50,00' is not allowed"):
         read_published(other)
+    heading = scores.read_text().partition("\n")[0]
+    scores.write_text(heading.replace(f"table{separator}", "") + "\n")
+    with pytest.raises(PublishedError, match="row 1: no column table; there must be source, "):
+        read_published(other)
     scores.write_text("one|two\n1|2\n")
     with pytest.raises(PublishedError, match="row 1: no column source"):
         read_published(other)
