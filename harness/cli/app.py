@@ -29,7 +29,12 @@ app = typer.Typer(
 
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY", help="The study file.", show_default=True)]
 CollectedPath = Annotated[
-    Path, typer.Argument(metavar="STUDY", help="The study file, or a collected folder such as results/micro.")
+    Path | None,
+    typer.Argument(
+        metavar="STUDY",
+        help=f"The study file, or a collected folder such as results/micro; default: {DEFAULT_STUDY}.",
+        show_default=False,
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -90,10 +95,17 @@ def results_folder(results: Path | None, plan: "Plan") -> Path:
     return results or Path("results") / plan.study.study
 
 
-def collected_folder(study: Path, overrides: Sequence[str] | None, results: Path | None) -> Path:
-    """Where a study was collected, given the folder itself or the study file; leaves if it holds another study."""
+def collected_folder(study: Path | None, overrides: Sequence[str] | None, results: Path | None) -> Path:
+    """Where a study was collected, given the folder itself or the study file; leaves if it holds another study.
+
+    Args:
+        study: None where the user names none: then ``results`` says it all, or the default study is meant.
+    """
     from harness.collect.earlier import collected_earlier
 
+    if study is None and results is not None and not overrides:
+        return results
+    study = study or DEFAULT_STUDY
     if study.is_dir():
         if results is not None or overrides:
             refuse(f"{study} is a collected folder already; leave --results and --set out, or name a study file")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def power(
-    study: CollectedPath = DEFAULT_STUDY,
+    study: CollectedPath = None,
     overrides: Overrides = None,
     difference: Annotated[
         float | None,
@@ -72,6 +72,7 @@ def power(
     _refuse_numbers(
         {"--difference": difference, "--seed-sd": seed_sd}, {"--power": wanted, "--discordance": discordance}
     )
+    study = study or DEFAULT_STUDY
     design = _collected(study, overrides) if study.is_dir() else _planned(load_plan(study, overrides), store)
     if not design.record["contrasts"]:
         refuse(f"{study} declares no contrasts, so there is nothing that its seeds could be enough for")

@@ -51,7 +51,7 @@ def collect(
 
 @app.command()
 def rescore(
-    study: CollectedPath = DEFAULT_STUDY,
+    study: CollectedPath = None,
     overrides: Overrides = None,
     results: ResultsPath = None,
     rules: Annotated[
@@ -76,7 +76,7 @@ def rescore(
 
 @app.command()
 def compare(
-    study: CollectedPath = DEFAULT_STUDY,
+    study: CollectedPath = None,
     overrides: Overrides = None,
     results: ResultsPath = None,
 ) -> None:

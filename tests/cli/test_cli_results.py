@@ -58,6 +58,15 @@ def test_tables_of_another_study_are_not_taken_for_the_studys_own(cli: Cli, verb
 
 
 @pytest.mark.parametrize("verb", ["compare", "rescore"])
+def test_results_without_a_study_are_taken_as_they_are(cli: Cli, verb: str) -> None:
+    """No study file is read: there is none at the place where it is looked for by default."""
+    before = rename(results(cli))
+    cli(verb, "--results", "results/toy")
+    assert content(results(cli)) != before
+    assert "sweeps/micro.yaml: cannot read the study file" in cli(verb, code=2)
+
+
+@pytest.mark.parametrize("verb", ["compare", "rescore"])
 def test_a_collected_folder_has_no_settings_to_override(cli: Cli, verb: str) -> None:
     for more in (("--results", "results/else"), ("--set", "seeds=[0]")):
         assert "leave --results and --set out" in cli(verb, "results/toy", *more, code=2)
