@@ -188,7 +188,8 @@ def _differences(result: Audit) -> Table:
         "sqrt(p1 q1 / n1 + p2 q2 / n2).",
         "D, the discordance: on how many of the n questions one is right and the other wrong. It is not printed. The "
         "interval of the question-paired test leaves out zero where D is below D* = d² (n / 1.96² + 1). Outside the "
-        "noise: D* is above every possible D. Inside the noise: it is above none.",
+        "noise: D* is above every possible D. Inside the noise: it is above none. Questions are taken for independent: "
+        "printed totals don't tell which share an image, and where some do the noise is larger.",
         "Of methods, every difference is undecidable from one run each: no spread between seeds is printed. Hidden by "
         "a seed SD of: sqrt(((d / 1.96)² - SE²) / 2), from which on the difference of two single runs is within 1.96 "
         "of its standard errors sqrt(SE² + 2 SD²).",
