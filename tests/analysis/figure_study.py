@@ -1,9 +1,15 @@
-"""A study so small that all numbers of its figures are known: base untrained, base+grpo with two seeds, 4 questions."""
+"""A study so small that all numbers of its figures are known, and what is read off drawn figures.
+
+base is untrained, base+grpo has two seeds, and there are 4 questions.
+"""
 
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from analysis import Tables, from_frames
 
@@ -86,3 +92,18 @@ def _rows(values: dict[tuple[str, int | None, str, int], list[int]], column: str
         for question, value in enumerate(of)
     ]
     return pd.DataFrame(rows).astype({"seed": "Int64"})
+
+
+def drawn_texts(figure: Figure) -> list[tuple[str, float, Any]]:
+    """Every text that is really drawn: what it says, its size in points and its box."""
+    found = []
+    plain = Text.draw
+
+    def draw(self: Text, renderer: Any, *args: Any, **kwargs: Any) -> None:
+        if self.get_visible() and self.get_text().strip():
+            found.append((self.get_text(), self.get_fontsize(), self.get_window_extent(renderer)))
+        plain(self, renderer, *args, **kwargs)
+
+    with patch.object(Text, "draw", draw):
+        figure.canvas.draw()
+    return found
