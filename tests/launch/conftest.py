@@ -59,7 +59,7 @@ class Toys:
     def names(self, what: str) -> list[str]:
         return sorted(event["name"] for event in self.events(what))
 
-    def wait_for(self, condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+    def wait_for(self, condition: Callable[[], Any], seconds: float = 180.0) -> Any:
         deadline = time.monotonic() + seconds
         while not (found := condition()):
             assert time.monotonic() < deadline, f"waited {seconds} s in vain; {self.events()}"
@@ -68,6 +68,10 @@ class Toys:
 
     def started(self, *names: str) -> None:
         self.wait_for(lambda: set(names) <= set(self.names("start")))
+
+    def adopted(self, name: str, runner: int) -> None:
+        """Wait until a runner, counted from 0, has found the job of another at work."""
+        self.wait_for(lambda: f"adopted {name}" in (self.folder / f"runner-{runner}.log").read_text())
 
     def runner(self, **options: Any) -> "subprocess.Popen[str]":
         """Start a runner in a process group of its own, as a shell would."""
@@ -85,7 +89,7 @@ class Toys:
         self.processes.append(process)
         return process
 
-    def finish(self, process: "subprocess.Popen[str]", seconds: float = 30.0) -> int:
+    def finish(self, process: "subprocess.Popen[str]", seconds: float = 180.0) -> int:
         return process.wait(timeout=seconds)
 
 
@@ -99,4 +103,4 @@ def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for process in toys.processes:
         if process.poll() is None:
             process.terminate()
-            process.wait(timeout=30)
+            process.wait(timeout=180)
