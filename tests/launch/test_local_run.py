@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 
 import pytest
 
@@ -54,7 +55,13 @@ def test_every_stage_runs_once_after_its_inputs_and_is_recorded(toys):
 def test_no_more_than_so_many_jobs_at_once_and_both_places_are_used(toys):
     for name in "abcde":
         toys.add(name, seconds=0.4)
-    assert run_local(toys.plan, toys.store, workers=2).exit_code == 0
+    holds = [toys.touch(f"hold-{name}") for name in "abcde"]
+    runner = toys.runner(workers=2)
+    toys.wait_for(lambda: len(toys.events("start")) == 2)
+    time.sleep(1.0)  # a third would have its chance
+    for hold in holds:
+        hold.unlink()
+    assert toys.finish(runner) == 0
     at_work, most = 0, 0
     for event in sorted(toys.events(), key=lambda event: event["time"]):
         at_work += 1 if event["what"] == "start" else -1
