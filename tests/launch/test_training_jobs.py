@@ -79,7 +79,7 @@ def test_a_training_goes_on_where_it_was_ended(
     folder = store.own_folder(stage)
 
     def hit_once() -> None:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while time.monotonic() < deadline:
             status = folder.status()
             if status is not None and status.step >= 5 and folder.is_locked():

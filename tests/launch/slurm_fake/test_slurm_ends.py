@@ -276,7 +276,7 @@ def test_the_folder_of_another_job_at_work_is_left_alone(one: Toy) -> None:
 
 def test_what_another_job_finished_meanwhile_is_done(one: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     """The job found another one at work, which is done with it by the time that the lock is free."""
-    monkeypatch.setattr(aftermath, "LOCK_PATIENCE_S", 5.0)
+    monkeypatch.setattr(aftermath, "LOCK_PATIENCE_S", 120.0)
     one.submit()
     task = one.task("a")
     assert task.array.folder is not None
