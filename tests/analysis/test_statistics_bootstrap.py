@@ -189,9 +189,9 @@ def test_a_full_contrast_is_quick_and_small() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 300e6
-    start = time.perf_counter()
+    start = time.process_time()  # by the clock it is as long as others want the processors
     two_level_bootstrap(sides, clusters, weights, paired=False, strata=strata)
-    assert time.perf_counter() - start < 5.0
+    assert time.process_time() - start < 5.0
 
 
 def test_whole_numbers_in_single_precision_are_what_double_precision_gives() -> None:
