@@ -183,12 +183,15 @@ def test_an_interrupted_question_spoils_no_later_one(worker: Worker) -> None:
     def stop(number: int, frame: object) -> None:
         raise InterruptedError
 
+    def ask_and_be_interrupted() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        worker.ask("9**9**9**9", solution=f"<answer>{DEGREES}</answer>")
+
     assert asked(worker)
     before = signal.signal(signal.SIGALRM, stop)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
         with pytest.raises(InterruptedError):
-            worker.ask("9**9**9**9", solution=f"<answer>{DEGREES}</answer>")
+            ask_and_be_interrupted()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
