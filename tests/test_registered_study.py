@@ -36,10 +36,12 @@ def test_what_was_committed_before_the_first_evaluation_is_confirmatory(tmp_path
         "GIT_AUTHOR_EMAIL": "a@b.c",
         "GIT_COMMITTER_EMAIL": "a@b.c",
     }
+    # nothing of the machine's own configuration, such as that commits be signed
+    names |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     environment = os.environ | names | {"PYTHONPATH": str(ROOT), "ABLATE_STORE": str(tmp_path / "runs")}
 
     def call(*command: str) -> str:
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=3600)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         return done.stdout
 

@@ -44,12 +44,15 @@ class Place:
             "ABLATE_STORE": str(folder / "store"),
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)]),
             "GIT_CEILING_DIRECTORIES": str(folder.parent),
+            # nothing of the machine's own configuration, such as that commits be signed
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
         }
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
         command = [sys.executable, "-m", "harness.cli", *arguments]
         done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=120
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=600
         )
         assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in done.stdout + done.stderr
