@@ -80,7 +80,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ablate(files: Path, verb: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "harness.cli", verb, *arguments]
     environment = {**os.environ, "XDG_CACHE_HOME": str(files / "cache"), "ABLATE_STORE": str(files / "store")}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=3600)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ def again(shipped: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         if path.name != "estimates.parquet":
             shutil.copy(path, out)
     command = [sys.executable, "-m", "harness.cli", "compare", str(out)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stderr
     return out
 

@@ -15,7 +15,7 @@ def audit(*arguments: str, code: int = 0, folder: Path = ROOT) -> str:
     """Run the verb; standard output and error together."""
     command = [sys.executable, "-m", "harness.cli", "audit", *arguments]
     environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
     return done.stdout + done.stderr
 

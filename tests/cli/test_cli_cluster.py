@@ -87,7 +87,7 @@ class Cli:
     def run(self, verb: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "harness.cli", verb, *arguments]
         return subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=60
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=600
         )
 
     def submit(self, *arguments: str, code: int = 0) -> str:

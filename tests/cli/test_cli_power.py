@@ -22,7 +22,7 @@ def power(tmp_path):
     def power(*arguments: object, code: int = 0) -> str:
         command = [sys.executable, "-m", "harness.cli", "power", *map(str, arguments)]
         environment = os.environ | {"ABLATE_STORE": str(tmp_path / "store")}
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
         assert done.returncode == code, (done.stdout, done.stderr)
         return done.stdout + done.stderr
 

@@ -60,7 +60,7 @@ class Place:
         who = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
         command = ["git", *who, *arguments]
         done = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=True, timeout=60
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=True, timeout=300
         )
         return done.stdout.strip()
 

@@ -59,7 +59,7 @@ def run_with(base: Path, world: Path, tmp_path_factory: pytest.TempPathFactory) 
             script = Path(__file__).with_name("two_process_stage.py")
             command = [sys.executable, str(script), json.dumps(given)]
             started.append(subprocess.Popen(command, env=environment, cwd=Path(__file__).parents[2]))
-        codes = [each.wait(timeout=300) for each in started]
+        codes = [each.wait(timeout=1200) for each in started]
         assert codes == [3 if stop_after else 0] * processes
         return folder
 
