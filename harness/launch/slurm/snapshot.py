@@ -14,6 +14,8 @@ from harness.record.atomic import write_json, write_text
 from harness.record.provenance import CODE_RECORD, code_root, commit
 
 _SKIPPED = {"__pycache__"}
+_DIFF = ("diff", "--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
+"""A patch that ``git apply`` takes, however the user's configuration shows changes."""
 
 
 class DirtyTree(Exception):
@@ -101,10 +103,10 @@ def _changed(root: Path) -> list[str]:
 
 def _patch(root: Path) -> str:
     """How the harness differs from the commit, new files whole."""
-    text = _git(root, "diff", "HEAD", "--binary", "--", "harness")
+    text = _git(root, *_DIFF, "HEAD", "--", "harness")
     for name in _git(root, "ls-files", "--others", "--exclude-standard", "--", "harness").splitlines():
         done = subprocess.run(
-            ["git", "-C", str(root), "diff", "--no-index", "--binary", "--", os.devnull, name],
+            ["git", "-C", str(root), *_DIFF, "--no-index", "--", os.devnull, name],
             capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         text += done.stdout

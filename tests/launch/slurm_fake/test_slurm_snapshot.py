@@ -54,6 +54,8 @@ class Repo:
 
 @pytest.fixture
 def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repo]:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)  # nothing of the machine's own configuration
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     made = Repo(tmp_path / "repo")
     for module in (snapshot, provenance):
         monkeypatch.setattr(module, "code_root", lambda: made.root)
@@ -141,7 +143,13 @@ def test_what_is_no_code_may_differ(repo: Repo, store: Path) -> None:
     assert repo.take(store).commit == repo.head  # not dirty
 
 
-def test_an_allowed_change_is_recorded_so_that_it_can_be_made_again(repo: Repo, store: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("taste", ["", "color.ui=always", "diff.noprefix=true", "diff.external=true"])
+def test_an_allowed_change_is_recorded_so_that_it_can_be_made_again(
+    taste: str, repo: Repo, store: Path, tmp_path: Path
+) -> None:
+    """However the user likes to see changes."""
+    if taste:
+        git(repo.root, "config", *taste.split("="))
     repo.code.write_text("ANSWER = 2\n")
     (repo.root / "harness" / "new.py").write_text("NEW = 1\n")
     (repo.root / "harness" / "new.bin").write_bytes(bytes(range(256)))
