@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
@@ -42,7 +43,8 @@ def command(verb: str, *arguments: str | Path, seeds: str = "[0, 1]") -> list[st
 
 
 def ablate(verb: str, *arguments: str | Path, seeds: str = "[0, 1]") -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(command(verb, *arguments, seeds=seeds), cwd=ROOT, capture_output=True, text=True, timeout=900)
+    words = command(verb, *arguments, seeds=seeds)
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=3600)
 
 
 def rows(folder: Path, table: str) -> list[dict[str, Any]]:
@@ -175,14 +177,18 @@ class Runner:
     def in_training(self) -> Path | None:
         """A stage that was stopped (SIGSTOP) in the midst of its training."""
         for stage, step in self.at_work("instruct", "sft", "grpo").items():
-            if step:
-                signal_job(stage, signal.SIGSTOP)
-                if not (stage / "done.json").exists() and not (stage / "checks.json").exists():
-                    return stage
-                signal_job(stage, signal.SIGCONT)
+            if step and stand_still(stage):
+                return stage
         return None
 
-    def wait_for(self, condition: Callable[[], Any], seconds: float = 300.0) -> Any:
+    def starting(self, but: Path) -> Path | None:
+        """Another stage than one, stopped (SIGSTOP) before its first step was told of."""
+        for stage, step in self.at_work("evaluate", "grpo").items():
+            if stage != but and not step and stand_still(stage):
+                return stage
+        return None
+
+    def wait_for(self, condition: Callable[[], Any], seconds: float = 1800.0) -> Any:
         deadline = time.monotonic() + seconds
         while not (found := condition()):
             assert time.monotonic() < deadline, self.log.read_text()
@@ -195,6 +201,20 @@ def signal_job(stage: Path, number: signal.Signals) -> None:
     """Signal the job at work in a stage's folder, and all that it started."""
     with suppress(ProcessLookupError):
         os.killpg(lock_holder(stage / "lock")["session"], number)
+
+
+def stand_still(stage: Path) -> bool:
+    """Stop a stage's job (SIGSTOP). Whether it stands still in the midst of its work, and can't end any more; else it
+    goes on."""
+    signal_job(stage, signal.SIGSTOP)
+    with suppress(psutil.NoSuchProcess, KeyError):
+        process = psutil.Process(lock_holder(stage / "lock")["pid"])
+        while process.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):  # a signal that was sent may wait
+            time.sleep(0.01)
+        if not (stage / "done.json").exists() and not (stage / "checks.json").exists():
+            return True
+    signal_job(stage, signal.SIGCONT)
+    return False
 
 
 @pytest.fixture
@@ -222,14 +242,13 @@ def test_a_killed_study_ends_with_the_tables_of_an_uninterrupted_one(
     store = runner.store
     victim = runner.wait_for(runner.in_training)
     signal_job(victim, signal.SIGKILL)
-    starting = ("evaluate", "grpo")
-    other = runner.wait_for(lambda: [s for s, step in runner.at_work(*starting).items() if s != victim and not step])[0]
+    other = runner.wait_for(lambda: runner.starting(but=victim))
     os.killpg(runner.process.pid, signal.SIGKILL)
     runner.process.wait()
     signal_job(other, signal.SIGKILL)
     assert not (other / "done.json").exists()
 
-    assert runners().process.wait(timeout=600) == 0, (tmp_path / "output.txt").read_text()
+    assert runners().process.wait(timeout=3600) == 0, (tmp_path / "output.txt").read_text()
     found = attempts(store)
     completed = Counter(stage for stage, end in found if end == "completed")
     assert set(completed.values()) == {1}, "a stage was computed twice"
