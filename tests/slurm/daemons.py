@@ -68,7 +68,7 @@ class Daemon:
             )
         # A daemon forks twice, and might not be seen in between: for a while only its pid file counts.
         if ran.returncode == 0 and not wait_until(lambda: self.pid() is not None, 3):
-            wait_until(lambda: self.pid() is not None or not self._exists(), 30)
+            wait_until(lambda: self.pid() is not None or not self._exists(), 120)
         if self.pid() is None:
             raise ClusterFailed(f"{self.name}{self.instance} doesn't start", said, self.log)
         return True
@@ -85,7 +85,7 @@ class Daemon:
         return any(name_of(pid) == self.name and has_variable(pid, MARK, str(self.root)) for pid in all_pids())
 
 
-def run(command: list[str], environment: dict[str, str], seconds: float = 30) -> str:
+def run(command: list[str], environment: dict[str, str], seconds: float = 120) -> str:
     """What a command prints.
 
     Raises:

@@ -19,7 +19,7 @@ def create_files(root: Path, environment: dict[str, str]) -> None:
             *["--auth-root-authentication-method=normal", "--skip-test-db", _SMALL],
         ],
         environment,
-        seconds=60,
+        seconds=300,
     )
 
 

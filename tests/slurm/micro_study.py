@@ -42,7 +42,7 @@ def ablate(verb: str, overrides: list[str], *arguments: str | Path, code: int = 
     """Run a verb on the miniature study; standard output and error together."""
     sets = [f"--set={each}" for each in overrides]
     command = [sys.executable, "-m", "harness.cli", verb, *map(str, arguments), "sweeps/micro.yaml", *sets]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1500, env=dict(os.environ))
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=3600, env=dict(os.environ))
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 

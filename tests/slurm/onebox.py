@@ -73,7 +73,7 @@ class OneBox:
         for daemon in (self._slurmctld(), self._slurmdbd(), database.mariadb(self.root, 0), self._munged()):
             daemon.stop()
         send(self.strays(), signal.SIGKILL)
-        wait_until(lambda: not self.strays(), 5)
+        wait_until(lambda: not self.strays(), 30)
         for node in nodes:
             cgroups.remove(node)
 
@@ -128,11 +128,11 @@ class OneBox:
         """
         pid = self.node_pid(node)
         send([pid], signal.SIGKILL)
-        wait_until(lambda: not is_alive(pid), 5)
+        wait_until(lambda: not is_alive(pid), 30)
         while running := [pid for pid in self.processes_of(node) if state_of(pid) != "T"]:
             # Again, for what was started in between; and a signal sent to a process that runs hasn't stopped it yet.
             send(running, signal.SIGSTOP)
-            if not wait_until(lambda: all(state_of(pid) == "T" or not is_alive(pid) for pid in running), 10):
+            if not wait_until(lambda: all(state_of(pid) == "T" or not is_alive(pid) for pid in running), 60):
                 raise ClusterFailed(f"processes of {node} that don't stop: {running}", self._slurmd(node).log)
 
     def mark_down(self, node: str) -> None:
@@ -161,7 +161,7 @@ class OneBox:
         for node in self.nodes:
             if self._slurmd(node).pid() is None:
                 self.revive_node(node)
-        if not self.cancel_jobs():
+        if not self.cancel_jobs(seconds=120):
             raise ClusterFailed(f"jobs that don't end: {self._try(['squeue', '-h'])}", self._slurmctld().log)
         self._wait_for_nodes(self.nodes)
 
@@ -212,7 +212,7 @@ class OneBox:
             database.let_slurmdbd_in(self.root, environment)
         if not self._slurmdbd().start(environment):
             return False
-        if not wait_until(lambda: self._try(["sacctmgr", "-n", "show", "cluster"]) is not None, 30):
+        if not wait_until(lambda: self._try(["sacctmgr", "-n", "show", "cluster"]) is not None, 120):
             raise ClusterFailed("slurmdbd doesn't answer", self._slurmdbd().log)
         database.create_accounts(f"onebox{port}", environment)
         return True
@@ -229,7 +229,7 @@ class OneBox:
             return
         for node in unusable():
             self._try(["scontrol", "update", f"NodeName={node}", "State=RESUME"])
-        if not wait_until(lambda: not unusable(), 25):
+        if not wait_until(lambda: not unusable(), 120):
             node = unusable()[0]
             state = self._try(["scontrol", "show", "node", node]) or "slurmctld doesn't answer"
             logs = [self._slurmd(node).log, self._slurmctld().log]
@@ -244,13 +244,13 @@ class OneBox:
         if sorted(said.splitlines()) != sorted(f"{job_id} {node}" for node in self.nodes):
             raise ClusterFailed(f"a job over all nodes said only {said!r}", self._slurmctld().log)
         show = ["sacct", "-n", "-X", "-P", "-o", "State", "-j", job_id]
-        if self.options.accounting and not wait_until(lambda: "COMPLETED" in (self._try(show) or ""), 15, every=0.2):
+        if self.options.accounting and not wait_until(lambda: "COMPLETED" in (self._try(show) or ""), 120, every=0.2):
             raise ClusterFailed(f"sacct doesn't know job {job_id}", self._slurmdbd().log)
 
     def _try(self, command: list[str]) -> str | None:
         """What a command prints, or None where it fails."""
         try:
-            return run(command, self._own_environment(), seconds=10)
+            return run(command, self._own_environment(), seconds=60)
         except ClusterFailed:
             return None
 

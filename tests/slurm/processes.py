@@ -66,4 +66,4 @@ def stop(pids: Iterable[int], seconds: float) -> None:
     send(pids, signal.SIGTERM)
     if not wait_until(lambda: not any(map(is_alive, pids)), seconds):
         send(pids, signal.SIGKILL)
-        wait_until(lambda: not any(map(is_alive, pids)), 5)
+        wait_until(lambda: not any(map(is_alive, pids)), 30)

@@ -14,7 +14,7 @@ FOLDER = Path(os.environ.get("TOY_FOLDER", "."))
 
 
 def run(context: StageContext) -> None:
-    """Count, one step a tenth of a second, or at once when the test is about numbers of stages."""
+    """Count, a step every so many seconds; after step ``hold`` wait there, at work, until the test lets it go on."""
     kind = context.folder.name.partition("-")[0]
     orders = read_json(FOLDER / "orders.json") or {}
     own = orders.get(kind, {})
@@ -28,6 +28,9 @@ def run(context: StageContext) -> None:
     steps = own.get("steps", 1)
     memory = []
     while len(history) < steps:
+        while own.get("hold") == len(history) and not (FOLDER / "go").exists():
+            time.sleep(0.05)
+            context.progress(len(history), steps, reward=len(history) / steps)
         time.sleep(own.get("seconds", 0.0))
         history.append(len(history) + 1)
         write_json(counted, history, sync=False)

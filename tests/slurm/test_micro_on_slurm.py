@@ -87,11 +87,11 @@ def wait_for_step(store: Path, step: int) -> str:
     """Id of the GRPO stage once it is so far."""
     import time
 
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
         for path in store.glob("grpo-*"):
             status = Store(store).own_folder(path.name).status()
             if status is not None and status.step >= step:
                 return path.name
         time.sleep(0.1)
-    raise AssertionError(f"no step {step} in 120 s; {slurm_command('squeue')}")
+    raise AssertionError(f"no step {step} in 600 s; {slurm_command('squeue')}")

@@ -51,11 +51,15 @@ class ToyStudy:
         """What stages of a kind are to do from now on."""
         (self.folder / "orders.json").write_text(json.dumps(by_kind))
 
+    def go(self) -> None:
+        """Let stages go on that wait after a step (``hold``): what was to happen meanwhile has happened."""
+        (self.folder / "go").touch()
+
     def __call__(self, verb: str, *arguments: str, code: int = 0) -> str:
         """Run a verb; standard output and error together."""
         command = [sys.executable, "-m", "harness.cli", verb, *arguments]
         done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=300
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=1500
         )
         assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
         return done.stdout + done.stderr
@@ -69,7 +73,7 @@ class ToyStudy:
     def status(self, *arguments: str) -> dict[str, Any]:
         command = [sys.executable, "-m", "harness.cli", "status", "toy.yaml", "--json", *arguments]
         done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=60
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=300
         )
         assert done.returncode in (0, 1), done.stderr
         return json.loads(done.stdout)
@@ -105,20 +109,22 @@ class ToyStudy:
         found = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         return [each for each in found if what in ("", each["what"]) and each["stage"].startswith(kind)]
 
-    def wait_for(self, condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+    def wait_for(self, condition: Callable[[], Any], seconds: float = 300.0) -> Any:
         deadline = time.monotonic() + seconds
         while not (found := condition()):
             assert time.monotonic() < deadline, (self("status", "toy.yaml"), slurm("squeue"))
             time.sleep(0.1)
         return found
 
-    def at_step(self, stage_id: str, step: int) -> None:
-        """Wait until a stage is so far."""
+    def at_step(self, stage_id: str, step: int, attempt: int = 1) -> None:
+        """Wait until an attempt at a stage, or a later one, is so far."""
 
         def reached() -> bool:
             folder = self.store.own_folder(stage_id)
             status = folder.status()
-            return status is not None and status.state == "running" and status.step >= step and folder.is_locked()
+            if status is None or status.state != "running" or status.attempt < attempt:
+                return False
+            return status.step >= step and folder.is_locked()
 
         self.wait_for(reached)
 
@@ -129,6 +135,6 @@ class ToyStudy:
 
 def slurm(*command: str) -> str:
     """A command of SLURM's."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, (command, done.stdout, done.stderr)
     return done.stdout
