@@ -3,8 +3,8 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 
 from harness.launch.local import run_local
 from harness.record.attempts import last_log, list_attempts
-from harness.record.folders import Store
+from harness.record.folders import StageFolder, Store
 from harness.record.lock import lock_holder
 from harness.study import Plan, load_study, plan_study
 
@@ -74,27 +74,39 @@ def left_alone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], dict
 def test_a_training_goes_on_where_it_was_ended(
     number: signal.Signals, processes: int, cause: str, left_alone: Callable[[int], dict[str, str]], tmp_path: Path
 ) -> None:
-    plan, store = micro_plan(processes), store_in(tmp_path)
+    plan = micro_plan(processes)
     stage = grpo_stage(plan)
-    folder = store.own_folder(stage)
-
-    def hit_once() -> None:
-        deadline = time.monotonic() + 600
-        while time.monotonic() < deadline:
-            status = folder.status()
-            if status is not None and status.step >= 5 and folder.is_locked():
-                os.kill(lock_holder(folder.lock_file)["pid"], number)
-                return
-            time.sleep(0.02)
-
-    hitter = threading.Thread(target=hit_once)
-    hitter.start()
-    run = run_local(plan, store)
-    hitter.join()
-    assert run.exit_code == 0
+    for number_of_try in range(5):  # on a busy machine the job may be over before this process comes to hit it
+        store = store_in(tmp_path / str(number_of_try))
+        folder = store.own_folder(stage)
+        assert run_and_hit(plan, store, folder, number) == 0
+        if [each["exit"] for each in list_attempts(folder)] != ["completed"]:
+            break
     assert [each["exit"] for each in list_attempts(folder)] == [cause, "completed"]
     log = last_log(folder)
     assert log is not None
     assert "going on after step" in log.read_text()
     assert digests(store, stage) == left_alone(processes)
     assert not (folder.path / "resume").exists()
+
+
+def run_and_hit(plan: Plan, store: Store, folder: StageFolder, number: signal.Signals) -> int:
+    """Run a plan and send a stage's job a signal in the midst of its work, once. Returns the exit code."""
+
+    over = threading.Event()
+
+    def hit_once() -> None:
+        while not over.wait(0.02):
+            status = folder.status()
+            if status is not None and status.step >= 5 and folder.is_locked():
+                with suppress(ProcessLookupError):
+                    os.kill(lock_holder(folder.lock_file)["pid"], number)
+                return
+
+    hitter = threading.Thread(target=hit_once)
+    hitter.start()
+    try:
+        return run_local(plan, store).exit_code
+    finally:
+        over.set()
+        hitter.join()
