@@ -63,12 +63,6 @@ def differing_tables(a: Path, b: Path) -> list[str]:
     return differing
 
 
-def only_stage(store: Path, kind: str) -> str:
-    """Id of the only stage of a kind in a store."""
-    (found,) = [path.name for path in store.glob(f"{kind}-*")]
-    return found
-
-
 def digests(store: Path, stage_id: str) -> dict[str, str]:
     """Hashes of a stage's outputs: all but the times in the metrics."""
     files = (Store(store).own_folder(stage_id).done_record() or {})["files"]

@@ -43,6 +43,16 @@ def has_variable(pid: int, name: str, value: str) -> bool:
         return False
 
 
+def is_pending(pid: int, number: signal.Signals) -> bool:
+    """The signal was sent to the process, which hasn't taken it yet: it stands still."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return False
+    (pending,) = [int(line.split()[1], 16) for line in lines if line.startswith("ShdPnd:")]
+    return bool(pending >> (number - 1) & 1)
+
+
 def send(pids: Iterable[int], number: signal.Signals) -> None:
     """Signal those that are still there."""
     for pid in pids:
