@@ -32,7 +32,9 @@ def test_a_thousand_stages_in_arrays_of_a_hundred_without_accounting(tmp_path: P
 
     toy.wait_for(lambda: running()["sft"])
     toy.go()
+    deadline = time.monotonic() + 1800
     while slurm("squeue", "-h"):
+        assert time.monotonic() < deadline, "jobs that don't end"
         now = running()
         assert now["sft"] <= 50
         assert now["evaluate"] <= 100
